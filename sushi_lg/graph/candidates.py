@@ -1,0 +1,166 @@
+"""Candidate pairs: who could follow whom.
+
+Tracklets are sorted by (clip, first frame), so the possible successors of a tracklet are one contiguous range of
+tracklets, whatever the window. Pairs are listed in blocks of bounded size, costs are computed per block, and only the
+K cheapest successors and the K cheapest predecessors of every node survive a block: memory is linear in nodes.
+
+Shapes: M tracklets, P pairs of a block, E edges, K neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+
+PairCost = Callable[[Tensor, Tensor], Tensor]
+"""(earlier (P,), later (P,)) -> cost (P,); infinite where the pair is impossible."""
+
+DEFAULT_BLOCK = 1 << 20
+
+
+def successors_within_gap(tracklets: Tracklets, max_gap: int) -> tuple[Tensor, Tensor]:
+    """Return the half-open range of tracklets that start 1 .. ``max_gap`` frames after each one ends.
+
+    Returns:
+        low, high: (M,) int64 positions; empty where low == high.
+    """
+    end = tracklets.clip * FRAME_SPAN + tracklets.last_frame
+    low = torch.searchsorted(tracklets.key, end, right=True)
+    high = torch.searchsorted(tracklets.key, end + max_gap, right=True)
+    return low, high
+
+
+def successors_within_chunk(tracklets: Tracklets, frames: int, first_frame: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the range of tracklets that start after each one ends and in the same chunk (SUSHI).
+
+    Args:
+        tracklets: M tracklets.
+        frames: frames a chunk covers; chunk = floor((first frame - first frame of the clip) / frames).
+        first_frame: (C,) int64 first frame of each clip that has detections.
+    """
+    origin = first_frame[tracklets.clip]
+    chunk = (tracklets.first_frame - origin) // frames
+    last_of_chunk = origin + (chunk + 1) * frames - 1
+    base = tracklets.clip * FRAME_SPAN
+    low = torch.searchsorted(tracklets.key, base + tracklets.last_frame, right=True)
+    high = torch.searchsorted(tracklets.key, base + last_of_chunk, right=True)
+    return low, torch.maximum(low, high)
+
+
+def pair_blocks(low: Tensor, high: Tensor, block: int = DEFAULT_BLOCK) -> Iterator[tuple[Tensor, Tensor]]:
+    """List all pairs (node, member of its range) in blocks, ordered by node.
+
+    A block holds at most ``block`` pairs unless a single node has more.
+
+    Yields:
+        earlier (P,), later (P,) int64.
+    """
+    counts = high - low
+    total = counts.cumsum(0)
+    num_nodes = len(counts)
+    position = 0
+    while position < num_nodes:
+        done = int(total[position - 1]) if position else 0
+        end = int(torch.searchsorted(total, done + block, right=True))
+        end = min(max(end, position + 1), num_nodes)
+        count = counts[position:end]
+        earlier = torch.repeat_interleave(torch.arange(position, end, device=low.device), count)
+        before = total[position:end] - count - done
+        later = torch.arange(len(earlier), device=low.device) + (low[position:end] - before)[earlier - position]
+        if len(earlier):
+            yield earlier, later
+        position = end
+
+
+def nearest_pairs(
+    low: Tensor, high: Tensor, cost: PairCost, k: int, block: int = DEFAULT_BLOCK
+) -> tuple[Tensor, Tensor, Tensor, int]:
+    """Keep pairs that are among the K cheapest successors of one end or the K cheapest predecessors of the other.
+
+    Args:
+        low: (M,) int64, start of the successor range of each node.
+        high: (M,) int64, its end.
+        cost: computes the cost of a block of pairs.
+        k: K.
+        block: pairs listed at once.
+
+    Returns:
+        edge_index (2, E) sorted by (earlier, later), cost (E,), is_near (2, E) bool - row 0: among the K successors of
+        the earlier node, row 1: among the K predecessors of the later - and the number of pairs with finite cost.
+        Equal costs are ordered by the lower node number.
+    """
+    device = low.device
+    kept = _empty_pairs(device)  # pairs near their earlier node: final as soon as their block is done
+    running = _empty_pairs(device)  # pairs near their later node so far
+    considered = 0
+    for earlier, later in pair_blocks(low, high, block):
+        values = cost(earlier, later)
+        finite = torch.isfinite(values)
+        if not bool(finite.all()):
+            earlier, later, values = earlier[finite], later[finite], values[finite]
+        considered += len(values)
+        near = _rank_within(earlier, values, later) < k
+        kept = tuple(torch.cat(pair) for pair in zip(kept, (earlier[near], later[near], values[near]), strict=True))
+        running = tuple(torch.cat(pair) for pair in zip(running, (earlier, later, values), strict=True))
+        if len(running[0]) > block // 2:
+            running = _nearest_predecessors(running, k)
+    running = _nearest_predecessors(running, k)
+
+    key = torch.cat([kept[0] * len(low) + kept[1], running[0] * len(low) + running[1]])
+    unique, inverse = torch.unique(key, return_inverse=True)
+    values = torch.empty(len(unique), dtype=kept[2].dtype, device=device)
+    values[inverse] = torch.cat([kept[2], running[2]])
+    is_near = torch.zeros(2, len(unique), dtype=torch.bool, device=device)
+    is_near[0, inverse[: len(kept[0])]] = True
+    is_near[1, inverse[len(kept[0]) :]] = True
+    edge_index = torch.stack([unique // max(len(low), 1), unique % max(len(low), 1)])
+    return edge_index, values, is_near, considered
+
+
+def mutual_nearest(edge_index: Tensor, cost: Tensor, num_nodes: int, k: int) -> Tensor:
+    """Mark edges that are among the K cheapest of both their ends, successors and predecessors sharing K places.
+
+    Args:
+        edge_index: (2, E) int64, holding at least the K nearest successors and predecessors of every node.
+        cost: (E,).
+        num_nodes: M.
+        k: K.
+
+    Returns:
+        (E,) bool.
+    """
+    num_edges = edge_index.shape[1]
+    node = edge_index.reshape(-1)
+    partner = edge_index.flip(0).reshape(-1)
+    near = _rank_within(node, cost.repeat(2), partner) < k
+    return near[:num_edges] & near[num_edges:]
+
+
+def _nearest_predecessors(pairs: tuple[Tensor, ...], k: int) -> tuple[Tensor, ...]:
+    earlier, later, values = pairs
+    near = _rank_within(later, values, earlier) < k
+    return earlier[near], later[near], values[near]
+
+
+def _rank_within(group: Tensor, value: Tensor, tie: Tensor) -> Tensor:
+    """Return the 0-based rank of each row inside its group, by value, then by ``tie``."""
+    order = torch.argsort(tie, stable=True)
+    order = order[torch.argsort(value[order], stable=True)]
+    order = order[torch.argsort(group[order], stable=True)]
+    sorted_group = group[order]
+    position = torch.arange(len(group), device=group.device)
+    is_first = torch.ones(len(group), dtype=torch.bool, device=group.device)
+    is_first[1:] = sorted_group[1:] != sorted_group[:-1]
+    group_start = torch.cummax(torch.where(is_first, position, torch.zeros_like(position)), dim=0).values
+    rank = torch.empty_like(position)
+    rank[order] = position - group_start
+    return rank
+
+
+def _empty_pairs(device: torch.device) -> tuple[Tensor, ...]:
+    index = torch.zeros(0, dtype=torch.int64, device=device)
+    return index, index, torch.zeros(0, dtype=torch.float32, device=device)

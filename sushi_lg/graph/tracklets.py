@@ -1,0 +1,99 @@
+"""Tracklets: which detections belong together so far.
+
+A tracklet indexes detections and never copies them. Every detection starts as a tracklet of length one, so no step of
+the hierarchy asks which level it is in.
+
+Shapes: N detections, M tracklets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sushi_lg.structures import Detections, Record
+
+# Frames of one clip must fit below this number, so that (clip, frame) becomes one sortable integer.
+FRAME_SPAN = 1 << 32
+
+
+@dataclass(frozen=True)
+class Tracklets(Record):
+    """A partition of detections into tracklets, numbered by (clip, first frame, first detection).
+
+    Attributes:
+        member_of: (N,) int64, tracklet of each detection.
+        order: (N,) int64, detections sorted by (tracklet, frame).
+        start: (M + 1,) int64, tracklet m holds ``order[start[m]:start[m + 1]]``.
+        first: (M,) int64, detection each tracklet begins with.
+        last: (M,) int64, detection each tracklet ends with.
+        first_frame: (M,) int64, 0-based.
+        last_frame: (M,) int64, 0-based, inclusive.
+        clip: (M,) int64.
+    """
+
+    member_of: Tensor
+    order: Tensor
+    start: Tensor
+    first: Tensor
+    last: Tensor
+    first_frame: Tensor
+    last_frame: Tensor
+    clip: Tensor
+
+    def __len__(self) -> int:
+        return int(self.first.shape[0])
+
+    @property
+    def length(self) -> Tensor:
+        """(M,) int64, number of detections of each tracklet."""
+        return self.start.diff()
+
+    @property
+    def key(self) -> Tensor:
+        """(M,) int64, (clip, first frame) as one non-decreasing integer."""
+        return self.clip * FRAME_SPAN + self.first_frame
+
+
+def singletons(detections: Detections) -> Tracklets:
+    """Return one tracklet a detection."""
+    return from_members(detections, torch.arange(len(detections), device=detections.frame.device))
+
+
+def from_members(detections: Detections, member_of: Tensor) -> Tracklets:
+    """Build tracklets from a map.
+
+    Args:
+        detections: N detections sorted by (clip, frame).
+        member_of: (N,) int64 labels 0 .. M-1, every label used, numbered by first detection; detections of one
+            tracklet lie in one clip and in different frames.
+    """
+    num_tracklets = int(member_of.max()) + 1 if len(member_of) else 0
+    # Detections are sorted in time, so a stable sort by tracklet leaves each tracklet sorted in time.
+    order = torch.argsort(member_of, stable=True)
+    counts = torch.bincount(member_of, minlength=num_tracklets)
+    start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    first, last = order[start[:-1]], order[start[1:] - 1]
+    return Tracklets(
+        member_of=member_of,
+        order=order,
+        start=start,
+        first=first,
+        last=last,
+        first_frame=detections.frame[first],
+        last_frame=detections.frame[last],
+        clip=detections.clip[first],
+    )
+
+
+def merge(detections: Detections, tracklets: Tracklets, label: Tensor) -> Tracklets:
+    """Join tracklets that share a label.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets of them.
+        label: (M,) int64, numbered in the order of the first tracklet of each label.
+    """
+    return from_members(detections, label[tracklets.member_of])

@@ -1,0 +1,91 @@
+"""Exact rounding of edge scores: each node keeps at most one edge to the past and one to the future.
+
+A set of edges with at most one outgoing and one incoming edge a node is a matching between "out" and "in" copies of
+the nodes, so the linear program of SUSHI has an integral optimum that maximum-weight bipartite matching finds
+directly. Edges without a competitor are accepted at once; only components with a conflict are solved.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from scipy.optimize import linear_sum_assignment
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
+from torch import Tensor
+
+# Above this many cells a component is solved on its sparse matrix instead of a dense one.
+_DENSE_CELLS = 4_000_000
+
+
+def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor:
+    """Choose the edges of a maximum-weight matching.
+
+    Args:
+        edge_index: (2, E) int64, earlier and later node of each edge, each pair once.
+        weight: (E,) float; edges with weight < 0 are never chosen.
+        num_nodes: N.
+
+    Returns:
+        (E,) bool; every node keeps at most one edge to the past and one to the future. Among matchings of equal weight
+        the result is a deterministic function of the edge order.
+    """
+    chosen = np.zeros(edge_index.shape[1], dtype=bool)
+    values = weight.detach().cpu().numpy().astype(np.float64)
+    eligible = np.flatnonzero(values >= 0)
+    earlier, later = edge_index.cpu().numpy()[:, eligible]
+    crowded = (np.bincount(earlier, minlength=num_nodes)[earlier] > 1) | (
+        np.bincount(later, minlength=num_nodes)[later] > 1
+    )
+    chosen[eligible[~crowded]] = True
+    contested = eligible[crowded]
+    if contested.size:
+        chosen[contested[_solve(earlier[crowded], later[crowded], values[contested])]] = True
+    return torch.from_numpy(chosen).to(weight.device)
+
+
+def _solve(earlier: np.ndarray, later: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    """Return positions of the chosen among the contested edges, component by component."""
+    rows, row_of = np.unique(earlier, return_inverse=True)
+    columns, column_of = np.unique(later, return_inverse=True)
+    size = len(rows) + len(columns)
+    graph = coo_matrix((np.ones(len(weight)), (row_of, column_of + len(rows))), shape=(size, size))
+    _, label = connected_components(graph, directed=False)
+    edge_label = label[row_of]
+    order = np.argsort(edge_label, kind="stable")
+    bounds = np.flatnonzero(np.diff(edge_label[order])) + 1
+    chosen = [
+        member[_solve_component(row_of[member], column_of[member], weight[member])] for member in np.split(order, bounds)
+    ]
+    return np.concatenate(chosen)
+
+
+def _solve_component(row: np.ndarray, column: np.ndarray, weight: np.ndarray) -> np.ndarray:
+    rows, row = np.unique(row, return_inverse=True)
+    columns, column = np.unique(column, return_inverse=True)
+    if len(rows) == 1 or len(columns) == 1:  # a star: the best edge wins, the first on a tie
+        return np.array([int(np.argmax(weight))])
+    if len(rows) * len(columns) <= _DENSE_CELLS:
+        cost = np.zeros((len(rows), len(columns)))
+        position = np.full(cost.shape, -1, dtype=np.int64)
+        cost[row, column] = -weight
+        position[row, column] = np.arange(len(weight))
+        matched = position[linear_sum_assignment(cost)]
+        return matched[matched >= 0]
+    # Sparse: every row may also take a column of its own at cost 0, so that a full matching always exists. The solver
+    # treats stored zeros as absent, hence the shift by one.
+    shift = float(weight.max()) + 1.0
+    extended = coo_matrix(
+        (
+            np.concatenate([shift - weight, np.full(len(rows), shift)]),
+            (
+                np.concatenate([row, np.arange(len(rows))]),
+                np.concatenate([column, len(columns) + np.arange(len(rows))]),
+            ),
+        ),
+        shape=(len(rows), len(columns) + len(rows)),
+    ).tocsr()
+    matched_row, matched_column = min_weight_full_bipartite_matching(extended)
+    partner = np.full(len(rows), -1, dtype=np.int64)
+    partner[matched_row] = matched_column
+    return np.flatnonzero(partner[row] == column)
