@@ -1,0 +1,87 @@
+"""One level of the hierarchy, and the hierarchy: build, score, solve, merge.
+
+The same lines serve tracking, training (which reads the scores of every level) and the oracle (a solver that reads
+labels).
+
+Shapes: N detections, M tracklets, E edges, S classified steps, D edge directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from torch import Tensor
+
+from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.graph.tracklets import Tracklets, merge, singletons
+from sushi_lg.solver.components import chain_labels
+from sushi_lg.structures import Detections
+
+
+class GraphBuilder(Protocol):
+    """Makes the graph of one level."""
+
+    def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
+        """Return candidate edges with their features."""
+
+
+class Scorer(Protocol):
+    """Scores the edges of a graph, usually a network."""
+
+    def __call__(self, graph: LevelGraph) -> LevelScores:
+        """Return logits and probabilities in edge order."""
+
+
+class Solver(Protocol):
+    """Accepts edges so that every node keeps at most one edge to the past and one to the future."""
+
+    def __call__(self, graph: LevelGraph, scores: LevelScores) -> Tensor:
+        """Return (E,) bool."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """The three parts of one level."""
+
+    build: GraphBuilder
+    score: Scorer
+    solve: Solver
+
+
+@dataclass(frozen=True)
+class LevelResult:
+    """Everything one level saw and decided.
+
+    Attributes:
+        before: tracklets the level started from; the nodes of ``graph``.
+        graph: candidate edges.
+        scores: what the scorer said.
+        accepted: (E,) bool.
+        after: tracklets the level hands on.
+    """
+
+    before: Tracklets
+    graph: LevelGraph
+    scores: LevelScores
+    accepted: Tensor
+    after: Tracklets
+
+
+def run_level(level: Level, detections: Detections, tracklets: Tracklets) -> LevelResult:
+    """Take tracklets up one level."""
+    graph = level.build(detections, tracklets)
+    scores = level.score(graph)
+    accepted = level.solve(graph, scores)
+    after = merge(detections, tracklets, chain_labels(graph.edge_index, accepted, graph.num_nodes))
+    return LevelResult(before=tracklets, graph=graph, scores=scores, accepted=accepted, after=after)
+
+
+def run_hierarchy(levels: Iterable[Level], detections: Detections) -> Iterator[LevelResult]:
+    """Yield the result of every level, from single detections upwards."""
+    tracklets = singletons(detections)
+    for level in levels:
+        result = run_level(level, detections, tracklets)
+        yield result
+        tracklets = result.after
