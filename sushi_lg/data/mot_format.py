@@ -1,7 +1,7 @@
 """MOTChallenge text, in and out, exact and strict.
 
-A row is ``frame,id,left,top,width,height[,confidence[,...]]``; frame, left and top are 1-based. ``read_table`` keeps the
-numbers of the file; callers convert. Nothing is repaired silently: a bad row stops the reading with ``file:line`` and a
+A row is ``frame,id,left,top,width,height[,confidence[,...]]``; frame, left and top are 1-based. ``read_table`` keeps
+the numbers of the file; callers convert. Nothing is repaired silently: a bad row stops the reading with ``file:line`` and a
 remedy, or, on request, is left out, counted and listed. A fast columnar parser handles clean files; whenever it meets
 anything unusual the careful parser, which alone knows the rules, reads the file again.
 
@@ -151,7 +151,7 @@ def write_results(
 
     The caller passes the 0-based numbers used inside the package; this function **adds 1 to frame, left and top**,
     because files are 1-based. Ids are written as given. Rows are sorted by frame, then id; boxes are not clipped to
-    the picture. UTF-8, ``\\n`` on every system, written beside the target and renamed, so never half a file.
+    the picture. UTF-8, line feeds on every system, written beside the target and renamed, so never half a file.
 
     Args:
         path: Target; parent folders are made.
@@ -211,7 +211,9 @@ def _checked_results(
     stop_at(ids < 1, "id below 1", "number the trajectories from 1; detections without a track are not results")
     stop_at(~(np.isfinite(boxes).all(axis=1) & np.isfinite(scores)), "not a finite number", "drop or repair the box")
     written = boxes[:, 2:] if decimals is None else np.round(boxes[:, 2:], decimals)
-    stop_at((written <= 0).any(axis=1), "width or height not positive as written", "drop the box or use more decimals")
+    stop_at(
+        np.any(written <= 0, axis=1), "width or height not positive as written", "drop the box or use more decimals"
+    )
     order = np.lexsort((ids, frames))
     same = (np.diff(frames[order]) == 0) & (np.diff(ids[order]) == 0)
     twice = np.zeros(len(frames), dtype=bool)

@@ -318,7 +318,7 @@ def _read_seqinfo(path: Path) -> dict[str, str | float | int]:
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        line = getattr(error, "lineno", None) or (error.errors[0][0] if getattr(error, "errors", None) else 1)
+        line = error.errors[0][0] if isinstance(error, configparser.ParsingError) else getattr(error, "lineno", 1)
         raise DataError(f"{path}:{line}: not an INI file", "write [Sequence] and then key=value lines") from error
     if not parser.has_section("Sequence"):
         raise DataError(f"{path}:1: no [Sequence] section", "put [Sequence] on the first line")

@@ -179,7 +179,8 @@ def _sequence_folder(folder: Path, name: str, layout: Layout) -> Path | None:
 
 
 def _where(split: Split, candidates: list[Path]) -> str:
-    names = sorted({entry.name for folder in candidates for entry in folder.iterdir() if entry.is_dir()})
+    entries = {entry for folder in candidates for entry in folder.iterdir() if entry.is_dir()}
+    names = sorted({entry.name for entry in entries if not entry.name.startswith(".")})
     near: list[str] = []
     for wanted in split.sequences:
         near += [n for n in difflib.get_close_matches(wanted, names, n=2, cutoff=0.6) if n not in near]
