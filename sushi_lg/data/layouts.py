@@ -76,7 +76,8 @@ class Layout:
 
     def scored_rows(self, table: MotTable) -> NDArray[np.bool_]:
         """Return (R,) bool: ground-truth rows that metrics expect a tracker to find."""
-        return np.logical_and(_of_classes(table, self.scored_classes), table.confidence != 0)
+        scored: NDArray[np.bool_] = _of_classes(table, self.scored_classes) & (table.confidence != 0)
+        return scored
 
 
 def _of_classes(table: MotTable, classes: tuple[int, ...] | None) -> NDArray[np.bool_]:

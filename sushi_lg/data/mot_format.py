@@ -1,9 +1,9 @@
 """MOTChallenge text, in and out, exact and strict.
 
 A row is ``frame,id,left,top,width,height[,confidence[,...]]``; frame, left and top are 1-based. ``read_table`` keeps
-the numbers of the file; callers convert. Nothing is repaired silently: a bad row stops the reading with ``file:line`` and a
-remedy, or, on request, is left out, counted and listed. A fast columnar parser handles clean files; whenever it meets
-anything unusual the careful parser, which alone knows the rules, reads the file again.
+the numbers of the file; callers convert. Nothing is repaired silently: a bad row stops the reading with ``file:line``
+and a remedy, or, on request, is left out, counted and listed. A fast columnar parser handles clean files; whenever it
+meets anything unusual the careful parser, which alone knows the rules, reads the file again.
 
 Shapes: R rows of the file that hold a box.
 """
@@ -100,6 +100,15 @@ class MotTable:
 _COLUMNS = tuple(f.name for f in fields(MotTable) if f.name not in ("path", "notes", "skipped"))
 
 
+@dataclass(frozen=True)
+class RowFault:
+    """A row that breaks a rule: its line number, what is wrong, and what to do."""
+
+    line: int
+    fault: str
+    remedy: str
+
+
 def read_table(
     path: str | Path,
     kind: Kind = "detections",
@@ -121,21 +130,36 @@ def read_table(
     Raises:
         DataError: no such file, not text, or (with 'error') a row that breaks a rule, named by ``file:line``.
     """
-    if kind not in ("detections", "ground_truth", "results"):
-        raise ValueError(f"kind is {kind!r}; choose detections, ground_truth or results")
     if on_bad_row not in ("error", "skip"):
         raise ValueError(f"on_bad_row is {on_bad_row!r}; choose error or skip")
     path = Path(path)
-    text = _load_text(path)
-    rules = _Rules(path, kind, sequence_length)
-    table = _read_fast(text, rules)
-    if table is None:
-        table = _read_carefully(text, rules, on_bad_row)
+    table, faults = examine_table(path, kind, sequence_length=sequence_length)
+    if faults and on_bad_row == "error":
+        first = faults[0]
+        more = f" ({len(faults) - 1} more bad rows follow)" if len(faults) > 1 else ""
+        raise DataError(f"{path}:{first.line}: {first.fault}{more}", first.remedy)
     for note in table.notes:
         warn_once(logger, f"{path}: {note}")
     if table.skipped:
         logger.warning("%s: %d bad rows left out, the first: %s", path, len(table.skipped), table.skipped[0])
     return table
+
+
+def examine_table(
+    path: str | Path, kind: Kind = "detections", *, sequence_length: int | None = None
+) -> tuple[MotTable, list[RowFault]]:
+    """Return the good rows of a MOT text file and what is wrong with the others; the arguments of ``read_table``.
+
+    Raises:
+        DataError: no such file, or not text.
+    """
+    if kind not in ("detections", "ground_truth", "results"):
+        raise ValueError(f"kind is {kind!r}; choose detections, ground_truth or results")
+    path = Path(path)
+    text = _load_text(path)
+    rules = _Rules(path, kind, sequence_length)
+    table = _read_fast(text, rules)
+    return (table, []) if table is not None else _read_carefully(text, rules)
 
 
 def write_results(
@@ -251,8 +275,8 @@ class _Rules:
     def ids_are_identities(self) -> bool:
         return self.kind != "detections"
 
-    def row_fault(self, fields_: list[str]) -> tuple[str, str] | tuple[int, int, list[float]]:
-        """Return (fault, remedy), or (frame, id, the other values) of an acceptable row."""
+    def parse_row(self, fields_: list[str]) -> tuple[str, str] | tuple[int, int, list[float]]:
+        """Return (fault, remedy), or (frame, id, all numbers) of an acceptable row."""
         numbers: list[float] = []
         for column, text in enumerate(fields_, start=1):
             try:
@@ -295,7 +319,7 @@ class _Rules:
         return self.kind == "ground_truth" and num_columns in _GROUND_TRUTH_CLASS_COLUMNS
 
     def columns_pass(self, frame: NDArray[np.int64], track_id: NDArray[np.int64], values: NDArray[np.float64]) -> bool:
-        """Tell whether every row would pass ``row_fault`` and no identity occurs twice in a frame.
+        """Tell whether every row would pass ``parse_row`` and no identity occurs twice in a frame.
 
         Args:
             frame: (R,) int64.
@@ -443,20 +467,20 @@ def _read_fast(text: _Text, rules: _Rules) -> MotTable | None:
     return _table(text, rules, arrays[0], arrays[1], values, line, [])
 
 
-def _read_carefully(text: _Text, rules: _Rules, on_bad_row: OnBadRow) -> MotTable:
+def _read_carefully(text: _Text, rules: _Rules) -> tuple[MotTable, list[RowFault]]:
     """Parse row by row; every rule has its message here."""
     frames: list[int] = []
     ids: list[int] = []
     rows: list[list[float]] = []
     line_numbers: list[int] = []
     first_line_of: dict[tuple[int, int], int] = {}
-    skipped: list[str] = []
+    faults: list[RowFault] = []
     expected = text.num_columns if MIN_COLUMNS <= text.num_columns <= MAX_COLUMNS else None
     for number, raw_line in enumerate(text.raw.splitlines(), start=1):
         if number <= text.header_lines or not raw_line.strip():
             continue
         cells = _split(raw_line.decode("utf-8", errors="replace"), text.separator)
-        parsed = _column_fault(len(cells), expected) or rules.row_fault(cells)
+        parsed = _column_fault(len(cells), expected) or rules.parse_row(cells)
         if len(parsed) == 3 and rules.ids_are_identities:
             earlier = first_line_of.setdefault(parsed[:2], number)
             if earlier != number:
@@ -465,10 +489,7 @@ def _read_carefully(text: _Text, rules: _Rules, on_bad_row: OnBadRow) -> MotTabl
                     "keep one box an id and frame",
                 )
         if len(parsed) == 2:
-            fault, remedy = parsed
-            if on_bad_row == "error":
-                raise DataError(f"{rules.path}:{number}: {fault}", remedy)
-            skipped.append(f"{rules.path}:{number}: {fault}")
+            faults.append(RowFault(number, *parsed))
             continue
         expected = len(cells)
         frames.append(parsed[0])
@@ -476,15 +497,8 @@ def _read_carefully(text: _Text, rules: _Rules, on_bad_row: OnBadRow) -> MotTabl
         rows.append(parsed[2][2:])
         line_numbers.append(number)
     values = np.array(rows, dtype=np.float64).T if rows else np.zeros(((expected or MIN_COLUMNS) - 2, 0))
-    return _table(
-        text,
-        rules,
-        np.array(frames, dtype=np.int64),
-        np.array(ids, dtype=np.int64),
-        values,
-        np.array(line_numbers, dtype=np.int64),
-        skipped,
-    )
+    frame, track_id, line = (np.array(column, dtype=np.int64) for column in (frames, ids, line_numbers))
+    return _table(text, rules, frame, track_id, values, line, faults), faults
 
 
 def _column_fault(found: int, expected: int | None) -> tuple[str, str] | None:
@@ -505,7 +519,7 @@ def _table(
     track_id: NDArray[np.int64],
     values: NDArray[np.float64],
     line: NDArray[np.int64],
-    skipped: list[str],
+    faults: list[RowFault],
 ) -> MotTable:
     """Build the table from ``values`` (columns - 2, R): left, top, width, height, confidence, class, visibility ..."""
     count = len(frame)
@@ -523,5 +537,5 @@ def _table(
         visibility=values[6] if has_class and len(values) > 6 else np.ones(count),
         line=line,
         notes=list(text.notes),
-        skipped=skipped,
+        skipped=[f"{rules.path}:{fault.line}: {fault.fault}" for fault in faults],
     )
