@@ -22,16 +22,20 @@ PairCost = Callable[[Tensor, Tensor], Tensor]
 DEFAULT_BLOCK = 1 << 20
 
 
-def successors_within_gap(tracklets: Tracklets, max_gap: int) -> tuple[Tensor, Tensor]:
+def successors_within_gap(tracklets: Tracklets, eligible: Tensor, max_gap: int) -> tuple[Tensor, Tensor]:
     """Return the half-open range of tracklets that start 1 .. ``max_gap`` frames after each one ends.
 
+    Args:
+        tracklets: M tracklets.
+        eligible: (Q,) int64, ascending: the tracklets that take part.
+        max_gap: frames.
+
     Returns:
-        low, high: (M,) int64 positions; empty where low == high.
+        low, high: (Q,) int64 positions in ``eligible``; empty where low == high.
     """
-    end = tracklets.clip * FRAME_SPAN + tracklets.last_frame
-    low = torch.searchsorted(tracklets.key, end, right=True)
-    high = torch.searchsorted(tracklets.key, end + max_gap, right=True)
-    return low, high
+    key = tracklets.key[eligible]
+    end = (tracklets.clip * FRAME_SPAN + tracklets.last_frame)[eligible]
+    return torch.searchsorted(key, end, right=True), torch.searchsorted(key, end + max_gap, right=True)
 
 
 def successors_within_chunk(tracklets: Tracklets, frames: int, first_frame: Tensor) -> tuple[Tensor, Tensor]:
@@ -103,7 +107,7 @@ def nearest_pairs(
         if not bool(finite.all()):
             earlier, later, values = earlier[finite], later[finite], values[finite]
         considered += len(values)
-        near = _rank_within(earlier, values, later) < k
+        near = _rank_within(earlier, values) < k
         kept = tuple(torch.cat(pair) for pair in zip(kept, (earlier[near], later[near], values[near]), strict=True))
         running = tuple(torch.cat(pair) for pair in zip(running, (earlier, later, values), strict=True))
         if len(running[0]) > block // 2:
@@ -134,23 +138,23 @@ def mutual_nearest(edge_index: Tensor, cost: Tensor, num_nodes: int, k: int) -> 
         (E,) bool.
     """
     num_edges = edge_index.shape[1]
-    node = edge_index.reshape(-1)
-    partner = edge_index.flip(0).reshape(-1)
-    near = _rank_within(node, cost.repeat(2), partner) < k
+    # Predecessors have lower numbers than successors, so they come first and win ties.
+    near = _rank_within(edge_index.flip(0).reshape(-1), cost.repeat(2)) < k
     return near[:num_edges] & near[num_edges:]
 
 
 def _nearest_predecessors(pairs: tuple[Tensor, ...], k: int) -> tuple[Tensor, ...]:
     earlier, later, values = pairs
-    near = _rank_within(later, values, earlier) < k
+    near = _rank_within(later, values) < k
     return earlier[near], later[near], values[near]
 
 
-def _rank_within(group: Tensor, value: Tensor, tie: Tensor) -> Tensor:
-    """Return the 0-based rank of each row inside its group, by value, then by ``tie``."""
-    order = torch.argsort(tie, stable=True)
-    order = order[torch.argsort(value[order], stable=True)]
-    order = order[torch.argsort(group[order], stable=True)]
+def _rank_within(group: Tensor, value: Tensor) -> Tensor:
+    """Return the 0-based rank of each row inside its group by value; equal values keep the order of the rows."""
+    # One sort instead of two: IEEE floats read as integers keep their order once negative ones are flipped.
+    bits = value.to(torch.float32).contiguous().view(torch.int32).to(torch.int64)
+    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
+    order = torch.sort((group << 32) + ordered, stable=True).indices
     sorted_group = group[order]
     position = torch.arange(len(group), device=group.device)
     is_first = torch.ones(len(group), dtype=torch.bool, device=group.device)

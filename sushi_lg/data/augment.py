@@ -1,0 +1,231 @@
+"""Augmentation of training clips, and detections imagined from ground truth.
+
+An offline graph may be read backwards in time, mirrored, watched at a lower frame rate or through a worse detector, and
+the answer stays the same. All functions take a ``numpy.random.Generator`` and return a new clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+from scipy.signal import lfilter
+
+from sushi_lg.data.clips import BACKGROUND, OBJECT, Clip
+
+
+@dataclass
+class AugmentConfig:
+    """How strongly training clips are disturbed; every rate is drawn anew for each clip, from 0 to the value here.
+
+    Attributes:
+        reverse: probability to play the clip backwards.
+        mirror: probability to flip left and right.
+        stride: probabilities of keeping every frame, every second, every third.
+        drop_camera: probability of hiding the camera motion.
+        drop: largest share of detections lost at random.
+        drop_runs: largest probability that an identity loses a run of frames.
+        run_length: longest such run in frames.
+        jitter: largest standard deviation of box noise, in box sizes.
+        score_noise: largest standard deviation of score noise (logit).
+        spurious: largest number of false detections a frame.
+        harder: probability that these disturbances are applied at all.
+    """
+
+    reverse: float = 0.5
+    mirror: float = 0.5
+    stride: list[float] | None = None
+    drop_camera: float = 0.3
+    drop: float = 0.12
+    drop_runs: float = 0.5
+    run_length: int = 30
+    jitter: float = 0.03
+    score_noise: float = 0.5
+    spurious: float = 1.0
+    harder: float = 0.8
+
+
+def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator) -> Clip:
+    """Return a disturbed copy of a clip."""
+    stride_weights = config.stride or [0.6, 0.25, 0.15]
+    clip = subsample(clip, int(rng.choice(len(stride_weights), p=stride_weights)) + 1)
+    if rng.random() < config.drop_camera:
+        clip = replace(clip, camera=None)
+    if rng.random() < config.harder:
+        clip = drop_runs(clip, rng.random() * config.drop_runs, config.run_length, rng)
+        clip = clip.select(rng.random(len(clip)) >= rng.random() * config.drop)
+        clip = jitter(clip, rng.random() * config.jitter, rng)
+        clip = disturb_scores(clip, rng.random() * config.score_noise, rng)
+        clip = add_spurious(clip, rng.random() * config.spurious, rng)
+    if rng.random() < config.mirror:
+        clip = mirror(clip)
+    if rng.random() < config.reverse:
+        clip = reverse(clip)
+    return clip
+
+
+def reverse(clip: Clip) -> Clip:
+    """Play a clip backwards."""
+    return replace(clip, frame=clip.length - 1 - clip.frame).sorted()
+
+
+def mirror(clip: Clip) -> Clip:
+    """Flip left and right."""
+    width = clip.image_size[0]
+    boxes = clip.boxes_xyxy.copy()
+    boxes[:, [0, 2]] = width - clip.boxes_xyxy[:, [2, 0]]
+    camera = clip.camera
+    if camera is not None:
+        flip = np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
+        square = np.concatenate([camera, np.tile([[[0.0, 0.0, 1.0]]], (len(camera), 1, 1))], axis=1)
+        camera = (flip @ square @ flip)[:, :2]
+    return replace(clip, boxes_xyxy=boxes, camera=camera)
+
+
+def subsample(clip: Clip, stride: int) -> Clip:
+    """Keep every ``stride``-th frame."""
+    if stride == 1:
+        return clip
+    part = clip.select(clip.frame % stride == 0)
+    return replace(
+        part, frame=part.frame // stride, frame_rate=clip.frame_rate / stride, length=-(-clip.length // stride)
+    )
+
+
+def drop_runs(clip: Clip, probability: float, longest: int, rng: np.random.Generator) -> Clip:
+    """Let identities disappear for a while, as behind an obstacle."""
+    keep = np.ones(len(clip), dtype=bool)
+    for identity in np.unique(clip.identity[clip.identity >= 0]):
+        if rng.random() < probability:
+            begin = rng.integers(0, clip.length)
+            run = rng.integers(2, longest + 1)
+            keep &= ~((clip.identity == identity) & (clip.frame >= begin) & (clip.frame < begin + run))
+    return clip.select(keep)
+
+
+def jitter(clip: Clip, deviation: float, rng: np.random.Generator) -> Clip:
+    """Move every box edge by normal noise of ``deviation`` box sizes."""
+    size = clip.boxes_xyxy[:, 2:] - clip.boxes_xyxy[:, :2]
+    noise = rng.normal(0, deviation, clip.boxes_xyxy.shape) * np.concatenate([size, size], axis=1)
+    boxes = clip.boxes_xyxy + noise.astype(np.float32)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    return replace(clip, boxes_xyxy=boxes)
+
+
+def disturb_scores(clip: Clip, deviation: float, rng: np.random.Generator) -> Clip:
+    """Shift all scores of a clip together and each one a little, in logits."""
+    score = np.clip(clip.score, 0.01, 0.99)
+    logit = np.log(score / (1 - score)) - abs(rng.normal(0, deviation)) + rng.normal(0, deviation / 2, len(clip))
+    return replace(clip, score=(1 / (1 + np.exp(-logit))).astype(np.float32))
+
+
+def add_spurious(clip: Clip, per_frame: float, rng: np.random.Generator) -> Clip:
+    """Add false detections: most are shifted copies of true boxes, some keep their place for several frames."""
+    count = rng.poisson(per_frame * clip.length)
+    if count == 0 or len(clip) == 0:
+        return clip
+    run = np.where(rng.random(count) < 0.3, rng.integers(2, 8, count), 1)
+    source = np.repeat(rng.integers(0, len(clip), count), run)
+    frame = np.repeat(clip.frame[source[np.cumsum(run) - 1]], run) + _position_in_run(run)
+    near = np.repeat(rng.random(count) < 0.6, run)
+    size = clip.boxes_xyxy[source, 2:] - clip.boxes_xyxy[source, :2]
+    shift = np.repeat(rng.normal(0, 0.5, (count, 2)), run, axis=0) * size
+    far = np.repeat(rng.random((count, 2)), run, axis=0) * np.array(clip.image_size)
+    scale = np.repeat(np.exp(rng.normal(0, 0.3, (count, 2))), run, axis=0)
+    corner = np.where(near[:, None], clip.boxes_xyxy[source, :2] + shift, far - size / 2)
+    boxes = np.concatenate([corner, corner + size * scale], axis=1).astype(np.float32)
+    inside = frame < clip.length
+    extra = Clip(
+        frame=frame[inside],
+        boxes_xyxy=boxes[inside],
+        score=(0.1 + 0.5 * np.repeat(rng.random(count) ** 2, run)).astype(np.float32)[inside],
+        identity=np.full(int(inside.sum()), -1),
+        is_object=np.full(int(inside.sum()), BACKGROUND, dtype=np.int8),
+        camera=None if clip.camera is None else _camera_of_frame(clip, frame[inside], source[inside]),
+        frame_rate=clip.frame_rate,
+        image_size=clip.image_size,
+        length=clip.length,
+    )
+    return concatenate(clip, extra)
+
+
+def concatenate(first: Clip, second: Clip) -> Clip:
+    """Return the detections of both, sorted by frame."""
+    camera = None
+    if first.camera is not None and second.camera is not None:
+        camera = np.concatenate([first.camera, second.camera])
+    return replace(
+        first,
+        frame=np.concatenate([first.frame, second.frame]),
+        boxes_xyxy=np.concatenate([first.boxes_xyxy, second.boxes_xyxy]),
+        score=np.concatenate([first.score, second.score]),
+        identity=np.concatenate([first.identity, second.identity]),
+        is_object=np.concatenate([first.is_object, second.is_object]),
+        camera=camera,
+    ).sorted()
+
+
+def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
+    """Turn ground-truth boxes into what a detector might have seen.
+
+    Boxes wobble smoothly and jump a little, people behind others are missed for a while or found with a low score, and
+    scores follow visibility. Used for sequences that come without detections; rates are drawn per clip.
+
+    Args:
+        truth: a clip whose rows are ground-truth boxes.
+        rng: source of chance.
+    """
+    covered = _covered_share(truth)
+    skill = rng.uniform(0.6, 1.0)
+    position = np.argsort(truth.identity, kind="stable")
+    smooth = np.empty((len(truth), 6))
+    white = rng.normal(size=(len(truth), 6))
+    # An AR(1) noise that runs along each identity (the joint between identities does not matter).
+    smooth[position] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], white[position], axis=0)
+    visibility = 1 - covered
+    logit = 2.6 * skill * (visibility**0.7) - 0.2 + 0.5 * smooth[:, 0] + 0.3 * white[:, 1]
+    score = 1 / (1 + np.exp(-logit))
+    is_missed = (covered + 0.12 * smooth[:, 1] > rng.uniform(0.6, 0.95)) | (rng.random(len(truth)) < 0.05 * (1 - skill))
+    size = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
+    amount = rng.uniform(0.01, 0.035) * (1 + 2 * covered)[:, None]
+    noise = amount * (0.8 * smooth[:, 2:] + 0.6 * rng.normal(size=(len(truth), 4)))
+    boxes = truth.boxes_xyxy + (noise * np.concatenate([size, size], axis=1)).astype(np.float32)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    seen = replace(
+        truth,
+        boxes_xyxy=boxes.astype(np.float32),
+        score=np.clip(score, 0.1, 0.97).astype(np.float32),
+        is_object=np.full(len(truth), OBJECT, dtype=np.int8),
+    )
+    return seen.select(~is_missed)
+
+
+def _covered_share(clip: Clip) -> np.ndarray:
+    """Return (N,) the largest share of each box covered by a box of its frame that reaches lower in the picture."""
+    covered = np.zeros(len(clip))
+    boxes = clip.boxes_xyxy.astype(np.float64)
+    bounds = np.searchsorted(clip.frame, np.arange(clip.length + 1))
+    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+        if high - low < 2:
+            continue
+        frame_boxes = boxes[low:high]
+        inner = np.minimum(frame_boxes[:, None, 2:], frame_boxes[None, :, 2:]) - np.maximum(
+            frame_boxes[:, None, :2], frame_boxes[None, :, :2]
+        )
+        overlap = np.clip(inner, 0, None).prod(axis=2)
+        overlap[frame_boxes[None, :, 3] <= frame_boxes[:, None, 3]] = 0
+        area = (frame_boxes[:, 2:] - frame_boxes[:, :2]).prod(axis=1)
+        covered[low:high] = overlap.max(axis=1) / np.maximum(area, 1e-6)
+    return np.minimum(covered, 1)
+
+
+def _position_in_run(run: np.ndarray) -> np.ndarray:
+    return np.arange(run.sum()) - np.repeat(np.cumsum(run) - run, run)
+
+
+def _camera_of_frame(clip: Clip, frame: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Return the camera of any detection in each frame; frames without detections borrow the source's."""
+    assert clip.camera is not None
+    position = np.searchsorted(clip.frame, frame)
+    found = (position < len(clip)) & (clip.frame[np.minimum(position, len(clip) - 1)] == frame)
+    return clip.camera[np.where(found, np.minimum(position, len(clip) - 1), source)]

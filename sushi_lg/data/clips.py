@@ -1,0 +1,82 @@
+"""Training clips: a stretch of one sequence as plain columns, before it becomes a record of tensors.
+
+Shapes: N detections.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+import torch
+
+from sushi_lg.structures import Detections
+
+OBJECT, BACKGROUND, IGNORED = 1, 0, -1
+
+
+@dataclass(frozen=True)
+class Clip:
+    """Detections of one stretch of video with what is known about them.
+
+    Attributes:
+        frame: (N,) int64, 0-based inside the clip, sorted.
+        boxes_xyxy: (N, 4) float32 pixels.
+        score: (N,) float32.
+        identity: (N,) int64, -1 = no ground-truth box matches.
+        is_object: (N,) int8: OBJECT matches a scored ground-truth box, BACKGROUND matches none, IGNORED matches one
+            that is not scored.
+        camera: (N, 2, 3) float64 or None, see ``Detections``.
+        frame_rate: frames per second.
+        image_size: width, height in pixels.
+        length: frames of the clip.
+    """
+
+    frame: np.ndarray
+    boxes_xyxy: np.ndarray
+    score: np.ndarray
+    identity: np.ndarray
+    is_object: np.ndarray
+    camera: np.ndarray | None
+    frame_rate: float
+    image_size: tuple[float, float]
+    length: int
+
+    def __len__(self) -> int:
+        return len(self.frame)
+
+    def select(self, index: np.ndarray) -> Self:
+        """Return the clip with only the detections at ``index`` (bool mask or int64 positions)."""
+        return replace(
+            self,
+            frame=self.frame[index],
+            boxes_xyxy=self.boxes_xyxy[index],
+            score=self.score[index],
+            identity=self.identity[index],
+            is_object=self.is_object[index],
+            camera=None if self.camera is None else self.camera[index],
+        )
+
+    def cut(self, first: int, length: int) -> Self:
+        """Return frames ``first`` .. ``first + length - 1``, renumbered from 0."""
+        low, high = np.searchsorted(self.frame, [first, first + length])
+        part = self.select(np.arange(low, high))
+        return replace(part, frame=part.frame - first, length=min(length, self.length - first))
+
+    def sorted(self) -> Self:
+        """Return the clip sorted by frame, order inside a frame kept."""
+        return self.select(np.argsort(self.frame, kind="stable"))
+
+    def to_detections(self) -> Detections:
+        """Return the clip as a record of tensors with one clip."""
+        return Detections(
+            frame=torch.from_numpy(self.frame.astype(np.int64)),
+            boxes_xyxy=torch.from_numpy(self.boxes_xyxy.astype(np.float32)),
+            score=torch.from_numpy(self.score.astype(np.float32)),
+            identity=torch.from_numpy(self.identity.astype(np.int64)),
+            clip=torch.zeros(len(self), dtype=torch.int64),
+            frame_rate=torch.tensor([self.frame_rate], dtype=torch.float32),
+            image_size=torch.tensor([self.image_size], dtype=torch.float32),
+            camera=None if self.camera is None else torch.from_numpy(self.camera),
+        )

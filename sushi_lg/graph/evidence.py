@@ -1,0 +1,243 @@
+"""The graph of one level of the default recipe: candidates by motion, features of edges and of nodes.
+
+Lengths are divided by box heights and times are given in frames and in seconds, so that neither picture size nor
+distance to the camera matters. A node tells what its tracklet looks like at both ends (boxes, speeds, scores,
+overlaps, distance to the picture's border); an edge tells how well the two tracklets continue each other, for several
+windows of velocity, from the past forwards and from the future backwards.
+
+Shapes: N detections, M tracklets, E edges, H velocity windows, K history offsets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou
+from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
+from sushi_lg.graph.kinematics import EndState, end_states
+from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
+from sushi_lg.graph.structures import LevelGraph
+from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.structures import Detections
+
+
+@dataclass
+class EvidenceConfig:
+    """What the default recipe measures; shared by all levels, because it fixes the widths of the network.
+
+    Attributes:
+        windows: H numbers of detections for velocities.
+        offsets: K offsets in frames of the box history at each end.
+        gate_base: largest distance of a candidate in box heights at gap 0, after motion.
+        gate_growth: by how many box heights the gate opens, times the square root of the gap in frames.
+        gate_size: largest difference of log heights.
+    """
+
+    windows: list[int] = field(default_factory=lambda: [3, 8, 20])
+    offsets: list[int] = field(default_factory=lambda: [1, 2, 4, 7, 11, 16])
+    gate_base: float = 1.0
+    gate_growth: float = 0.5
+    gate_size: float = 0.8
+
+    @property
+    def edge_width(self) -> int:
+        """F, number of edge features."""
+        return 13 + 11 * len(self.windows)
+
+    @property
+    def node_width(self) -> int:
+        """G, number of node features."""
+        return 12 + 2 * (4 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets))
+
+
+class EvidenceBuilder:
+    """Builds the graph of one level.
+
+    Args:
+        config: what is measured.
+        max_gap: largest number of frames between the end of the earlier and the start of the later tracklet.
+        num_neighbours: K cheapest successors and predecessors a node keeps.
+        min_length: detections a tracklet must have to take part: what nobody joined at short gaps is rarely a person,
+            and would crowd the neighbourhoods of long ones.
+        min_longer: detections the longer of two tracklets must have.
+        overlap: (N, 3) output of ``overlap_features`` for the detections of this run, computed once for all levels.
+    """
+
+    def __init__(
+        self,
+        config: EvidenceConfig,
+        max_gap: int,
+        num_neighbours: int,
+        min_length: int,
+        min_longer: int,
+        overlap: Tensor,
+    ) -> None:
+        self.config = config
+        self.max_gap = max_gap
+        self.num_neighbours = num_neighbours
+        self.min_length = min_length
+        self.min_longer = min_longer
+        self.overlap = overlap
+
+    def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
+        """Return the candidates of a level."""
+        config = self.config
+        start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
+        eligible = torch.nonzero(tracklets.length >= self.min_length).squeeze(1)
+        length = tracklets.length[eligible]
+        low, high = successors_within_gap(tracklets, eligible, self.max_gap)
+
+        def cost(earlier: Tensor, later: Tensor) -> Tensor:
+            values = _motion_cost(config, tracklets, start, end, eligible[earlier], eligible[later])
+            longer = torch.maximum(length[earlier], length[later])
+            return values.masked_fill(longer < self.min_longer, torch.inf)
+
+        pairs, values, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
+        mutual = is_near.all(dim=0)
+        edge_index = eligible[pairs[:, mutual]]
+        return LevelGraph(
+            edge_index=edge_index,
+            edge_features=edge_features(detections, tracklets, start, end, edge_index),
+            cost=values[mutual],
+            node_features=node_features(detections, tracklets, start, end, self.overlap),
+            num_nodes=len(tracklets),
+            num_candidates=considered,
+        )
+
+
+def _motion_cost(
+    config: EvidenceConfig, tracklets: Tracklets, start: EndState, end: EndState, earlier: Tensor, later: Tensor
+) -> Tensor:
+    """Return the smallest distance over all motion hypotheses, in box heights; infinite outside the gate."""
+    gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
+    from_box, to_box = end.boxes[earlier], start.boxes[later]
+    height = (from_box[:, 3] * to_box[:, 3]).sqrt()
+    displacement = to_box[:, :2] - from_box[:, :2]
+    squared = displacement.square().sum(dim=1)
+    for window in range(end.velocity.shape[0]):
+        for velocity in (end.velocity[window][earlier], start.velocity[window][later]):
+            squared = torch.minimum(squared, (displacement - velocity * gap[:, None]).square().sum(dim=1))
+    distance = squared.sqrt() / height
+    size = (to_box[:, 3] / from_box[:, 3]).log().abs()
+    root = gap.sqrt()
+    allowed = (distance <= config.gate_base + config.gate_growth * root) & (size <= config.gate_size)
+    # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
+    relative = (distance + 0.5 * size) / (1 + 0.3 * root) + 0.02 * root
+    return torch.where(allowed, relative, torch.full_like(relative, torch.inf))
+
+
+def edge_features(
+    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, edge_index: Tensor
+) -> Tensor:
+    """Return (E, F) features of pairs of tracklets."""
+    earlier, later = edge_index
+    gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
+    seconds = gap / detections.frame_rate[tracklets.clip[earlier]]
+    from_box, to_box = end.boxes[earlier], start.boxes[later]
+    height = (from_box[:, 3] * to_box[:, 3]).sqrt()
+    displacement = (to_box[:, :2] - from_box[:, :2]) / height[:, None]
+    log_height = (to_box[:, 3] / from_box[:, 3]).log()
+    log_width = (to_box[:, 2] / from_box[:, 2]).log()
+    corners_from, corners_to = cxcywh_to_xyxy(from_box), cxcywh_to_xyxy(to_box)
+    score_from = detections.score[tracklets.last[earlier]]
+    score_to = detections.score[tracklets.first[later]]
+    columns = [
+        (gap / 10).clamp(max=10),
+        gap.log1p(),
+        seconds.clamp(max=5),
+        _squash(displacement[:, 0]),
+        _squash(displacement[:, 1]),
+        _squash(displacement.square().sum(dim=1).sqrt()),
+        log_height,
+        log_width,
+        paired_iou(corners_from, corners_to),
+        paired_giou(corners_from, corners_to),
+        score_from,
+        score_to,
+        (displacement.square().sum(dim=1).sqrt() / gap).clamp(max=2),
+    ]
+    for window in range(end.velocity.shape[0]):
+        ahead = end.velocity[window][earlier] / height[:, None]
+        behind = start.velocity[window][later] / height[:, None]
+        miss_ahead = displacement - ahead * gap[:, None]
+        miss_behind = displacement - behind * gap[:, None]
+        moved_from = from_box.clone()
+        moved_from[:, :2] += end.velocity[window][earlier] * (gap / 2)[:, None]
+        moved_to = to_box.clone()
+        moved_to[:, :2] -= start.velocity[window][later] * (gap / 2)[:, None]
+        columns += [
+            _squash(miss_ahead[:, 0]),
+            _squash(miss_ahead[:, 1]),
+            _squash(miss_behind[:, 0]),
+            _squash(miss_behind[:, 1]),
+            _squash(miss_ahead.square().sum(dim=1).sqrt()),
+            _squash(miss_behind.square().sum(dim=1).sqrt()),
+            _squash(10 * (ahead - behind)[:, 0]),
+            _squash(10 * (ahead - behind)[:, 1]),
+            paired_giou(cxcywh_to_xyxy(moved_from), cxcywh_to_xyxy(moved_to)),
+            (log_height - end.growth[window][earlier] * gap).clamp(-2, 2),
+            (log_height - start.growth[window][later] * gap).clamp(-2, 2),
+        ]
+    return torch.stack(columns, dim=1)
+
+
+def node_features(
+    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, overlap: Tensor
+) -> Tensor:
+    """Return (M, G) features of tracklets."""
+    score = detections.score[tracklets.order]
+    length = tracklets.length.to(torch.float32)
+    span = (tracklets.last_frame - tracklets.first_frame + 1).to(torch.float32)
+    image = detections.image_size[tracklets.clip]
+    seconds = span / detections.frame_rate[tracklets.clip]
+    columns = [
+        length.log1p(),
+        span.log1p(),
+        length / span,
+        seconds.log1p(),
+        _segment_mean(score, tracklets.start),
+        torch.segment_reduce(score, "max", lengths=tracklets.length),
+        torch.segment_reduce(score, "min", lengths=tracklets.length),
+        _segment_mean(overlap[tracklets.order, 0], tracklets.start),
+        _segment_mean(overlap[tracklets.order, 1], tracklets.start),
+        detections.frame_rate[tracklets.clip].log() - 3.0,
+    ]
+    travelled = (end.boxes[:, :2] - start.boxes[:, :2]) / (0.5 * (end.boxes[:, 3] + start.boxes[:, 3]))[:, None]
+    columns += [_squash(travelled[:, 0]), _squash(travelled[:, 1])]
+    raw = detections.boxes_xyxy
+    for state, index in ((start, tracklets.first), (end, tracklets.last)):
+        box = state.boxes
+        height = box[:, 3]
+        columns += [
+            (raw[index, 3] - raw[index, 1]).div(image[:, 1]).clamp(min=1e-3).log(),
+            (box[:, 2] / height).log(),
+            (torch.minimum(raw[index, 0], image[:, 0] - raw[index, 2]) / height).clamp(-1, 2),
+            (torch.minimum(raw[index, 1], image[:, 1] - raw[index, 3]) / height).clamp(-1, 2),
+            *overlap[index].unbind(1),
+        ]
+        for window in range(state.velocity.shape[0]):
+            speed = 10 * state.velocity[window] / height[:, None]
+            columns += [_squash(speed[:, 0]), _squash(speed[:, 1]), _squash(20 * state.growth[window])]
+        past = (state.history[:, :, :2] - box[:, None, :2]) / height[:, None, None]
+        growth = (state.history[:, :, 3] / height[:, None]).log()
+        for offset in range(past.shape[1]):
+            columns += [
+                _squash(past[:, offset, 0]),
+                _squash(past[:, offset, 1]),
+                growth[:, offset],
+                state.history_valid[:, offset].to(torch.float32),
+            ]
+    return torch.stack(columns, dim=1)
+
+
+def _segment_mean(values: Tensor, start: Tensor) -> Tensor:
+    prefix = torch.cat([values.new_zeros(1, dtype=torch.float64), values.to(torch.float64).cumsum(0)])
+    return ((prefix[start[1:]] - prefix[start[:-1]]) / start.diff()).to(values.dtype)
+
+
+def _squash(values: Tensor) -> Tensor:
+    """Compress large values but keep sign and fine differences near zero."""
+    return values.sign() * (4 * values.abs()).log1p()

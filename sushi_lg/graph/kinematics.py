@@ -1,0 +1,134 @@
+"""Where a tracklet is and how it moves, in camera-free coordinates.
+
+Everything is a closed form over the detections of a tracklet: windows of the last (first) detections are read through
+prefix sums, so the cost is linear in detections and no array of frames is ever built.
+
+Shapes: N detections, M tracklets, H velocity windows, K history offsets.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
+from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+from sushi_lg.structures import Detections, Record
+
+
+@dataclass(frozen=True)
+class EndState(Record):
+    """State of every tracklet at one of its two ends.
+
+    Attributes:
+        boxes: (M, 4) float32 cxcywh of the end detection, camera-free pixels.
+        velocity: (H, M, 2) float32 centre velocity, pixels a frame, forward in time at both ends; 0 where unknown.
+        growth: (H, M) float32 change of log height a frame.
+        history: (M, K, 4) float32 cxcywh at the offsets into the tracklet, interpolated; repeats the end box where
+            the tracklet is too short.
+        history_valid: (M, K) bool.
+    """
+
+    boxes: Tensor
+    velocity: Tensor
+    growth: Tensor
+    history: Tensor
+    history_valid: Tensor
+
+
+def end_states(
+    detections: Detections, tracklets: Tracklets, windows: tuple[int, ...], offsets: tuple[int, ...]
+) -> tuple[EndState, EndState]:
+    """Return the states at the first and at the last detection of every tracklet.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets.
+        windows: H numbers of detections over which a velocity is fitted by least squares.
+        offsets: K distances in frames from the end into the tracklet.
+    """
+    boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+    states = []
+    for at_end in (False, True):
+        slopes = [_slopes(detections, tracklets, boxes, window, at_end=at_end) for window in windows]
+        history, valid = _history(detections, tracklets, boxes, offsets, at_end=at_end)
+        states.append(
+            EndState(
+                boxes=boxes[tracklets.last if at_end else tracklets.first],
+                velocity=torch.stack([slope[:, :2] for slope in slopes]),
+                growth=torch.stack([slope[:, 2] for slope in slopes]),
+                history=history,
+                history_valid=valid,
+            )
+        )
+    return states[0], states[1]
+
+
+def _slopes(detections: Detections, tracklets: Tracklets, boxes: Tensor, window: int, *, at_end: bool) -> Tensor:
+    """Return least-squares slopes (M, 3) of centre x, centre y and log height over ``window`` detections of an end."""
+    order, start = tracklets.order, tracklets.start
+    owner = tracklets.member_of[order]
+    origin = tracklets.first
+    # Relative to the tracklet's first box: prefix sums over a whole video then stay small enough for float64.
+    time = (detections.frame[order] - tracklets.first_frame[owner]).to(torch.float64)
+    values = torch.stack([boxes[order, 0], boxes[order, 1], boxes[order, 3].clamp(min=1e-3).log()], dim=1)
+    reference = torch.stack([boxes[origin, 0], boxes[origin, 1], boxes[origin, 3].clamp(min=1e-3).log()], dim=1)
+    values = (values - reference[owner]).to(torch.float64)
+    columns = torch.cat(
+        [torch.ones_like(time)[:, None], time[:, None], (time * time)[:, None], values, values * time[:, None]], dim=1
+    )
+    prefix = torch.cat([columns.new_zeros(1, columns.shape[1]), columns.cumsum(0)])
+    low, high = start[:-1], start[1:]
+    if at_end:
+        low = torch.maximum(low, high - window)
+    else:
+        high = torch.minimum(high, low + window)
+    sums = prefix[high] - prefix[low]
+    count, sum_t, sum_tt = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]
+    sum_v, sum_tv = sums[:, 3:6], sums[:, 6:9]
+    spread = count * sum_tt - sum_t * sum_t
+    slope = (count * sum_tv - sum_t * sum_v) / spread.clamp(min=1e-9)
+    return torch.where(spread > 0.5, slope, torch.zeros_like(slope)).to(boxes.dtype)
+
+
+def _history(
+    detections: Detections, tracklets: Tracklets, boxes: Tensor, offsets: tuple[int, ...], *, at_end: bool
+) -> tuple[Tensor, Tensor]:
+    steps = torch.tensor(offsets, device=boxes.device)
+    if at_end:
+        frames = tracklets.last_frame[:, None] - steps
+        valid = frames >= tracklets.first_frame[:, None]
+    else:
+        frames = tracklets.first_frame[:, None] + steps
+        valid = frames <= tracklets.last_frame[:, None]
+    edge = (tracklets.last_frame if at_end else tracklets.first_frame)[:, None]
+    frames = torch.where(valid, frames, edge)
+    tracklet = torch.arange(len(tracklets), device=boxes.device)[:, None].expand_as(frames)
+    return boxes_at(detections, tracklets, boxes, tracklet, frames), valid
+
+
+def boxes_at(detections: Detections, tracklets: Tracklets, boxes: Tensor, tracklet: Tensor, frame: Tensor) -> Tensor:
+    """Return interpolated boxes of tracklets at frames inside their span.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets.
+        boxes: (N, 4) one box a detection.
+        tracklet: (...) int64.
+        frame: (...) int64, first_frame <= frame <= last_frame of the tracklet.
+
+    Returns:
+        (..., 4).
+    """
+    keys = tracklets.member_of[tracklets.order] * FRAME_SPAN + detections.frame[tracklets.order]
+    after = torch.searchsorted(keys, (tracklet * FRAME_SPAN + frame).contiguous())
+    after = torch.minimum(after, tracklets.start[tracklet + 1] - 1)
+    before = torch.maximum(after - 1, tracklets.start[tracklet])
+    first, second = tracklets.order[before], tracklets.order[after]
+    span = (detections.frame[second] - detections.frame[first]).clamp(min=1)
+    # At a frame with a detection ``after`` points at it, and its weight is one.
+    weight = ((frame - detections.frame[first]) / span).clamp(0, 1)[..., None].to(boxes.dtype)
+    weight = torch.where((first == second)[..., None], torch.ones_like(weight), weight)
+    return boxes[first] * (1 - weight) + boxes[second] * weight

@@ -1,0 +1,138 @@
+"""Network of the default recipe: scores edges between tracklets, and tracklets themselves.
+
+One block encodes nodes and edges, passes messages and classifies both. Blocks are shared between levels (slots), a
+learned row per level tells them apart, as in SUSHI. Unlike there, nodes start with information and are updated from
+their own encoding too.
+
+Shapes: M nodes, E edges, G node features, F edge features, S steps.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.nn.message_passing import TimeAwareMessagePassing
+from sushi_lg.nn.mlp import MLP
+
+
+@dataclass
+class ScorerConfig:
+    """Widths of the default network.
+
+    Attributes:
+        node_dim: width of a node while messages pass.
+        edge_dim: width of an edge.
+        hidden_dim: width of hidden layers.
+        num_steps: S.
+    """
+
+    node_dim: int = 32
+    edge_dim: int = 32
+    hidden_dim: int = 64
+    num_steps: int = 4
+
+
+class FeatureNorm(nn.Module):
+    """Standardise input features with statistics of the training data, kept as buffers.
+
+    Args:
+        width: number of features.
+    """
+
+    mean: Tensor
+    scale: Tensor
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(width))
+        self.register_buffer("scale", torch.ones(width))
+
+    @torch.no_grad()
+    def fit(self, features: Tensor) -> None:
+        """Set the statistics from (R, width) samples; features without spread keep scale 1."""
+        deviation = features.std(dim=0)
+        self.mean.copy_(features.mean(dim=0))
+        self.scale.copy_(torch.where(deviation > 1e-4, 1 / deviation.clamp(min=1e-4), torch.ones_like(deviation)))
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return standardised features, cut at ten deviations."""
+        return ((features - self.mean) * self.scale).clamp(-10, 10)
+
+
+class TrackletBlock(nn.Module):
+    """Encoders, message passing and classifiers of one slot.
+
+    Args:
+        node_width: G.
+        edge_width: F.
+        num_levels: levels that share this block.
+        config: widths.
+    """
+
+    def __init__(self, node_width: int, edge_width: int, num_levels: int, config: ScorerConfig) -> None:
+        super().__init__()
+        node, edge, hidden = config.node_dim, config.edge_dim, config.hidden_dim
+        self.node_norm = FeatureNorm(node_width)
+        self.edge_norm = FeatureNorm(edge_width)
+        self.node_encoder = MLP([node_width, hidden, node])
+        self.edge_encoder = MLP([edge_width, hidden, edge])
+        self.level_embedding = nn.Embedding(num_levels, edge)
+        self.passing = TimeAwareMessagePassing(
+            edge_update=MLP([2 * node + 2 * edge, hidden, edge]),
+            from_earlier=MLP([node + edge, hidden, node]),
+            from_later=MLP([node + edge, hidden, node]),
+            node_update=MLP([3 * node, hidden, node]),
+            num_steps=config.num_steps,
+            both_directions=False,
+            reattach_nodes=True,
+        )
+        self.edge_classifier = MLP([edge, edge // 2, 1], activate_last=False)
+        self.node_classifier = MLP([node, node // 2, 1], activate_last=False)
+        nn.init.zeros_(self.level_embedding.weight)
+
+    def forward(self, graph: LevelGraph, level: int) -> LevelScores:
+        """Score one graph.
+
+        Args:
+            graph: with node features.
+            level: row of the level embedding.
+        """
+        assert graph.node_features is not None
+        nodes = self.node_encoder(self.node_norm(graph.node_features))
+        edges = self.edge_encoder(self.edge_norm(graph.edge_features)) + self.level_embedding.weight[level]
+        history, nodes = self.passing(nodes, edges, graph.edge_index)
+        classified = history if self.training else history[-1:]
+        logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in classified])
+        return LevelScores(
+            step_logits=logits,
+            probability=logits[-1].mean(dim=0).sigmoid(),
+            node_logits=self.node_classifier(nodes).squeeze(-1),
+        )
+
+
+class TrackletScorer(nn.Module):
+    """All blocks of the default recipe.
+
+    Args:
+        node_width: G.
+        edge_width: F.
+        slots: for each level the name of the block that serves it.
+        config: widths.
+    """
+
+    def __init__(self, node_width: int, edge_width: int, slots: list[str], config: ScorerConfig) -> None:
+        super().__init__()
+        self.slots = list(slots)
+        self.blocks = nn.ModuleDict(
+            {slot: TrackletBlock(node_width, edge_width, slots.count(slot), config) for slot in dict.fromkeys(slots)}
+        )
+        self._row = [slots[:level].count(slot) for level, slot in enumerate(slots)]
+
+    def forward(self, graph: LevelGraph, level: int) -> LevelScores:
+        """Score the graph of one level."""
+        scores: LevelScores = self.blocks[self.slots[level]](graph, self._row[level])
+        return scores

@@ -1,0 +1,102 @@
+"""Settings of the default recipe: which levels there are, what they measure, how the result is finished."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sushi_lg.errors import ConfigError
+from sushi_lg.graph.evidence import EvidenceConfig
+from sushi_lg.nn.tracklet_scorer import ScorerConfig
+
+
+@dataclass
+class LevelConfig:
+    """One level of the hierarchy.
+
+    Attributes:
+        max_gap: largest number of frames between the end of one tracklet and the start of the next.
+        num_neighbours: K cheapest successors and predecessors a node keeps; an edge must be among both.
+        min_length: detections a tracklet must have to take part.
+        min_longer: detections the longer of two tracklets must have.
+        threshold: probability above which an edge may be accepted. Low levels are strict: what stays open there is
+            asked again with more context.
+        slot: name of the network block that scores this level; levels with one name share weights.
+    """
+
+    max_gap: int = 1
+    num_neighbours: int = 8
+    min_length: int = 1
+    min_longer: int = 1
+    threshold: float = 0.5
+    slot: str = "tracklets"
+
+
+@dataclass
+class OutputConfig:
+    """What happens to trajectories before they are written.
+
+    Attributes:
+        min_length: shortest trajectory, in detections.
+        min_best_score: the best detection of a trajectory must reach this confidence ...
+        min_mean_score: ... and all together this mean.
+        max_gap_filled: longest gap that is filled by interpolation, in frames between two detections.
+        max_gap_filled_unannotated: the same where a data set does not annotate people while they are hidden.
+        smoothing: standard deviation, in frames, of the Gaussian that smooths box corners along a trajectory; 0 = off.
+    """
+
+    min_length: int = 3
+    min_best_score: float = 0.6
+    min_mean_score: float = 0.4
+    max_gap_filled: int = 30
+    max_gap_filled_unannotated: int = 5
+    smoothing: float = 0.0
+
+
+def default_levels() -> list[LevelConfig]:
+    """Return the published hierarchy: gaps double from 1 to 128 frames."""
+    return [
+        LevelConfig(1, 4, 1, 1, 0.7, "detections"),
+        LevelConfig(2, 6, 1, 1, 0.6),
+        LevelConfig(4, 6, 1, 2, 0.6),
+        LevelConfig(8, 8, 1, 3, 0.55),
+        LevelConfig(16, 8, 2, 4),
+        LevelConfig(32, 8, 2, 6),
+        LevelConfig(64, 8, 3, 6),
+        LevelConfig(128, 8, 3, 8),
+    ]
+
+
+@dataclass
+class TrackerConfig:
+    """The default recipe.
+
+    Attributes:
+        min_score: detections below this confidence are left out before anything else.
+        levels: the hierarchy, lowest first.
+        evidence: what nodes and edges know.
+        scorer: widths of the network.
+        output: finishing.
+    """
+
+    min_score: float = 0.1
+    levels: list[LevelConfig] = field(default_factory=default_levels)
+    evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
+    scorer: ScorerConfig = field(default_factory=ScorerConfig)
+    output: OutputConfig = field(default_factory=OutputConfig)
+
+    def validate(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        if not self.levels:
+            raise ConfigError("levels: empty", "give at least one level")
+        for number, level in enumerate(self.levels):
+            if level.max_gap < 1:
+                raise ConfigError(f"levels.{number}.max_gap: {level.max_gap} is below 1")
+            if not 0 < level.threshold < 1:
+                raise ConfigError(f"levels.{number}.threshold: {level.threshold} is not between 0 and 1")
+        gaps = [level.max_gap for level in self.levels]
+        if gaps != sorted(gaps):
+            raise ConfigError(f"levels: max_gap must not shrink from level to level, got {gaps}")
