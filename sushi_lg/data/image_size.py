@@ -9,6 +9,7 @@ from sushi_lg.errors import DataError
 
 _JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
+_HEADER_BYTES = 1 << 18  # thumbnails and colour profiles come before the size, but not more than this
 
 
 def image_size(path: str | Path) -> tuple[int, int]:
@@ -26,7 +27,7 @@ def image_size(path: str | Path) -> tuple[int, int]:
                 return int(width), int(height)
             if head.startswith(b"\xff\xd8"):
                 stream.seek(2)
-                size = _jpeg_size(stream.read())
+                size = _jpeg_size(stream.read(_HEADER_BYTES))
                 if size is not None:
                     return size
     except OSError as error:

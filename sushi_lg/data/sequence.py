@@ -29,7 +29,7 @@ if TYPE_CHECKING:  # torch is slow to import, and listing sequences does not nee
 logger = logging.getLogger(__name__)
 
 RowChoice = Literal["all", "identities", "scored"]
-_IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 _EXAMPLE_KEYS = ("name", "imDir", "frameRate", "seqLength", "imWidth", "imHeight", "imExt")
 
 
@@ -362,7 +362,7 @@ def _deduced(root: Path, image_folder: Path, layout: Layout) -> dict[str, str | 
         warn_once(logger, f"{root}: no frame rate stated, {layout.frame_rate:g} taken for {layout.name}")
     images: list[Path] = []
     if image_folder.is_dir():
-        images = [p for p in visible_children(image_folder, logger) if p.suffix.lower() in _IMAGE_EXTENSIONS]
+        images = [p for p in visible_children(image_folder, logger) if p.suffix.lower() in IMAGE_EXTENSIONS]
     if images:
         found["seqLength"] = len(images)
         found["imWidth"], found["imHeight"] = image_size(images[0])
