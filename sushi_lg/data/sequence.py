@@ -146,7 +146,7 @@ class Sequence:
     def load_detections(
         self,
         stem: str | None = None,
-        min_score: float = 0.0,
+        min_score: float | None = None,
         on_bad_row: OnBadRow = "error",
         use_camera: bool = True,
     ) -> Detections:
@@ -154,7 +154,7 @@ class Sequence:
 
         Args:
             stem: File in ``det/`` without extension; may be left out when there is just one.
-            min_score: Keep detections of at least this score.
+            min_score: Keep detections of at least this score; None keeps all (some public detectors score below 0).
             on_bad_row: See ``read_table``.
             use_camera: Read ``gmc.txt`` where there is one.
 
@@ -173,7 +173,8 @@ class Sequence:
             self.detections_path(stem), "detections", on_bad_row=on_bad_row, sequence_length=self.info.length
         )
         table = self._renumbered(table)
-        table = table.select(table.confidence >= min_score)
+        if min_score is not None:
+            table = table.select(table.confidence >= min_score)
         table = table.select(np.argsort(table.frame, kind="stable"))
         frame = table.frame - 1
         empty = self.length - len(np.unique(frame))
@@ -318,7 +319,7 @@ def _read_seqinfo(path: Path) -> dict[str, str | float | int]:
     try:
         parser.read_string(text)
     except configparser.Error as error:
-        line = error.errors[0][0] if isinstance(error, configparser.ParsingError) else getattr(error, "lineno", 1)
+        line = getattr(error, "lineno", None) or next((at for at, _ in getattr(error, "errors", ())), 1)
         raise DataError(f"{path}:{line}: not an INI file", "write [Sequence] and then key=value lines") from error
     if not parser.has_section("Sequence"):
         raise DataError(f"{path}:1: no [Sequence] section", "put [Sequence] on the first line")
