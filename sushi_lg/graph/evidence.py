@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
-from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou
+from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
-from sushi_lg.graph.kinematics import EndState, end_states
+from sushi_lg.graph.kinematics import EndState, crowd_path, end_states
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph
 from sushi_lg.graph.tracklets import Tracklets
@@ -45,12 +45,12 @@ class EvidenceConfig:
     @property
     def edge_width(self) -> int:
         """F, number of edge features."""
-        return 13 + 11 * len(self.windows)
+        return 23 + 11 * len(self.windows)
 
     @property
     def node_width(self) -> int:
         """G, number of node features."""
-        return 12 + 2 * (4 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets))
+        return 12 + 2 * (6 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets))
 
 
 class EvidenceBuilder:
@@ -87,11 +87,13 @@ class EvidenceBuilder:
         config = self.config
         start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
         eligible = torch.nonzero(tracklets.length >= self.min_length).squeeze(1)
+        boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+        path = crowd_path(detections, tracklets, boxes)
         length = tracklets.length[eligible]
         low, high = successors_within_gap(tracklets, eligible, self.max_gap)
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
-            values = _motion_cost(config, tracklets, start, end, eligible[earlier], eligible[later])
+            values = _motion_cost(config, tracklets, start, end, path, eligible[earlier], eligible[later])
             longer = torch.maximum(length[earlier], length[later])
             return values.masked_fill(longer < self.min_longer, torch.inf)
 
@@ -100,7 +102,7 @@ class EvidenceBuilder:
         edge_index = eligible[pairs[:, mutual]]
         return LevelGraph(
             edge_index=edge_index,
-            edge_features=edge_features(detections, tracklets, start, end, edge_index),
+            edge_features=edge_features(detections, tracklets, start, end, edge_index, path),
             cost=values[mutual],
             node_features=node_features(detections, tracklets, start, end, self.overlap),
             num_nodes=len(tracklets),
@@ -109,14 +111,22 @@ class EvidenceBuilder:
 
 
 def _motion_cost(
-    config: EvidenceConfig, tracklets: Tracklets, start: EndState, end: EndState, earlier: Tensor, later: Tensor
+    config: EvidenceConfig,
+    tracklets: Tracklets,
+    start: EndState,
+    end: EndState,
+    path: Tensor,
+    earlier: Tensor,
+    later: Tensor,
 ) -> Tensor:
     """Return the smallest distance over all motion hypotheses, in box heights; infinite outside the gate."""
     gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
     from_box, to_box = end.boxes[earlier], start.boxes[later]
     height = (from_box[:, 3] * to_box[:, 3]).sqrt()
     displacement = to_box[:, :2] - from_box[:, :2]
-    squared = displacement.square().sum(dim=1)
+    clip = tracklets.clip[earlier]
+    drift = path[clip, tracklets.first_frame[later]] - path[clip, tracklets.last_frame[earlier]]
+    squared = torch.minimum(displacement.square().sum(dim=1), (displacement - drift).square().sum(dim=1))
     for window in range(end.velocity.shape[0]):
         for velocity in (end.velocity[window][earlier], start.velocity[window][later]):
             squared = torch.minimum(squared, (displacement - velocity * gap[:, None]).square().sum(dim=1))
@@ -130,9 +140,9 @@ def _motion_cost(
 
 
 def edge_features(
-    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, edge_index: Tensor
+    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, edge_index: Tensor, path: Tensor
 ) -> Tensor:
-    """Return (E, F) features of pairs of tracklets."""
+    """Return (E, F) features of pairs of tracklets; ``path`` as from ``crowd_path``."""
     earlier, later = edge_index
     gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
     seconds = gap / detections.frame_rate[tracklets.clip[earlier]]
@@ -144,6 +154,12 @@ def edge_features(
     corners_from, corners_to = cxcywh_to_xyxy(from_box), cxcywh_to_xyxy(to_box)
     score_from = detections.score[tracklets.last[earlier]]
     score_to = detections.score[tracklets.first[later]]
+    clip = tracklets.clip[earlier]
+    drift = path[clip, tracklets.first_frame[later]] - path[clip, tracklets.last_frame[earlier]]
+    drift = drift / height[:, None]
+    apart = displacement - drift
+    habit = start.habit[later] - end.habit[earlier]
+    restless = start.restlessness[later] + end.restlessness[earlier]
     columns = [
         (gap / 10).clamp(max=10),
         gap.log1p(),
@@ -158,6 +174,13 @@ def edge_features(
         score_from,
         score_to,
         (displacement.square().sum(dim=1).sqrt() / gap).clamp(max=2),
+        _squash(drift[:, 0]),
+        _squash(drift[:, 1]),
+        _squash(apart[:, 0]),
+        _squash(apart[:, 1]),
+        _squash(apart.square().sum(dim=1).sqrt()),
+        *habit.clamp(-2, 2).unbind(1),
+        *restless.unbind(1),
     ]
     for window in range(end.velocity.shape[0]):
         ahead = end.velocity[window][earlier] / height[:, None]
@@ -217,6 +240,7 @@ def node_features(
             (torch.minimum(raw[index, 0], image[:, 0] - raw[index, 2]) / height).clamp(-1, 2),
             (torch.minimum(raw[index, 1], image[:, 1] - raw[index, 3]) / height).clamp(-1, 2),
             *overlap[index].unbind(1),
+            *state.restlessness.unbind(1),
         ]
         for window in range(state.velocity.shape[0]):
             speed = 10 * state.velocity[window] / height[:, None]

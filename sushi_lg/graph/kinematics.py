@@ -29,6 +29,8 @@ class EndState(Record):
         history: (M, K, 4) float32 cxcywh at the offsets into the tracklet, interpolated; repeats the end box where
             the tracklet is too short.
         history_valid: (M, K) bool.
+        habit: (M, 3) float32 mean log height, mean log width and mean score over the detections next to the end.
+        restlessness: (M, 2) float32 standard deviation of log height and of log width there.
     """
 
     boxes: Tensor
@@ -36,6 +38,11 @@ class EndState(Record):
     growth: Tensor
     history: Tensor
     history_valid: Tensor
+    habit: Tensor
+    restlessness: Tensor
+
+
+_HABIT_WINDOW = 30  # detections over which size and score are averaged
 
 
 def end_states(
@@ -54,6 +61,7 @@ def end_states(
     for at_end in (False, True):
         slopes = [_slopes(detections, tracklets, boxes, window, at_end=at_end) for window in windows]
         history, valid = _history(detections, tracklets, boxes, offsets, at_end=at_end)
+        habit, restlessness = _habits(detections, tracklets, boxes, at_end=at_end)
         states.append(
             EndState(
                 boxes=boxes[tracklets.last if at_end else tracklets.first],
@@ -61,6 +69,8 @@ def end_states(
                 growth=torch.stack([slope[:, 2] for slope in slopes]),
                 history=history,
                 history_valid=valid,
+                habit=habit,
+                restlessness=restlessness,
             )
         )
     return states[0], states[1]
@@ -79,18 +89,73 @@ def _slopes(detections: Detections, tracklets: Tracklets, boxes: Tensor, window:
     columns = torch.cat(
         [torch.ones_like(time)[:, None], time[:, None], (time * time)[:, None], values, values * time[:, None]], dim=1
     )
+    sums = _window_sums(columns, start, window, at_end=at_end)
+    count, sum_t, sum_tt = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]
+    sum_v, sum_tv = sums[:, 3:6], sums[:, 6:9]
+    spread = count * sum_tt - sum_t * sum_t
+    slope = (count * sum_tv - sum_t * sum_v) / spread.clamp(min=1e-9)
+    return torch.where(spread > 0.5, slope, torch.zeros_like(slope)).to(boxes.dtype)
+
+
+def _habits(detections: Detections, tracklets: Tracklets, boxes: Tensor, *, at_end: bool) -> tuple[Tensor, Tensor]:
+    order = tracklets.order
+    size = boxes[order, 2:].clamp(min=1e-3).log().flip(1)  # height, width
+    values = torch.cat([size, detections.score[order, None]], dim=1).to(torch.float64)
+    columns = torch.cat([torch.ones_like(values[:, :1]), values, values[:, :2].square()], dim=1)
+    sums = _window_sums(columns, tracklets.start, _HABIT_WINDOW, at_end=at_end)
+    mean = sums[:, 1:4] / sums[:, 0:1]
+    variance = sums[:, 4:6] / sums[:, 0:1] - mean[:, :2].square()
+    return mean.to(boxes.dtype), variance.clamp(min=0).sqrt().to(boxes.dtype)
+
+
+def _window_sums(columns: Tensor, start: Tensor, window: int, *, at_end: bool) -> Tensor:
+    """Return (M, ...) sums of the last (first) ``window`` rows of every tracklet."""
     prefix = torch.cat([columns.new_zeros(1, columns.shape[1]), columns.cumsum(0)])
     low, high = start[:-1], start[1:]
     if at_end:
         low = torch.maximum(low, high - window)
     else:
         high = torch.minimum(high, low + window)
-    sums = prefix[high] - prefix[low]
-    count, sum_t, sum_tt = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]
-    sum_v, sum_tv = sums[:, 3:6], sums[:, 6:9]
-    spread = count * sum_tt - sum_t * sum_t
-    slope = (count * sum_tv - sum_t * sum_v) / spread.clamp(min=1e-9)
-    return torch.where(spread > 0.5, slope, torch.zeros_like(slope)).to(boxes.dtype)
+    return prefix[high] - prefix[low]
+
+
+def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> Tensor:
+    """Return how far everybody has moved together: what is left of camera motion.
+
+    Every frame gives one robust mean of the steps that tracklets make into it; their sum over time is a path. Where the
+    camera follows the action, two positions are best compared after subtracting it.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets; only steps between neighbouring frames count.
+        boxes: (N, 4) camera-free cxcywh.
+
+    Returns:
+        (C, T + 1, 2) float32 cumulative displacement in pixels at every frame up to the last one with detections.
+    """
+    num_frames = int(detections.frame.max()) + 1 if len(detections) else 0
+    shape = (detections.num_clips, num_frames + 1, 2)
+    path = boxes.new_zeros(shape)
+    order = tracklets.order
+    first, second = order[:-1], order[1:]
+    is_step = (tracklets.member_of[first] == tracklets.member_of[second]) & (
+        detections.frame[second] - detections.frame[first] == 1
+    )
+    first, second = first[is_step], second[is_step]
+    if len(first) == 0:
+        return path
+    step = boxes[second, :2] - boxes[first, :2]
+    slot = detections.clip[second] * shape[1] + detections.frame[second]
+    flat = path.reshape(-1, 2)
+    weight = torch.ones_like(step[:, :1])
+    mean = flat
+    for _ in range(3):  # people who move on their own lose their vote
+        total = flat.new_zeros(flat.shape[0], 1).index_add(0, slot, weight)
+        mean = flat.new_zeros(flat.shape).index_add(0, slot, weight * step) / total.clamp(min=1e-6)
+        miss = (step - mean[slot]).square().sum(dim=1, keepdim=True).sqrt() / boxes[second, 3:4]
+        weight = 1 / (1 + (miss / 0.03).square())
+    votes = flat.new_zeros(flat.shape[0], 1).index_add(0, slot, torch.ones_like(weight))
+    return (mean * (votes >= 3)).reshape(shape).cumsum(dim=1)
 
 
 def _history(

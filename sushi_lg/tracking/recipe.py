@@ -36,20 +36,22 @@ class OutputConfig:
     """What happens to trajectories before they are written.
 
     Attributes:
-        min_length: shortest trajectory, in detections.
-        min_best_score: the best detection of a trajectory must reach this confidence ...
-        min_mean_score: ... and all together this mean.
+        min_length: shortest trajectory, in kept detections.
+        min_probability: detections the network believes in less are left out of their trajectory ...
+        min_mean_probability: ... and trajectories whose mean is below this altogether.
         max_gap_filled: longest gap that is filled by interpolation, in frames between two detections.
         max_gap_filled_unannotated: the same where a data set does not annotate people while they are hidden.
-        smoothing: standard deviation, in frames, of the Gaussian that smooths box corners along a trajectory; 0 = off.
+        smoothing: standard deviation, in frames, of the smoothing of boxes along a trajectory; 0 = off.
+        decimals: digits after the point in result files; None = all.
     """
 
     min_length: int = 3
-    min_best_score: float = 0.6
-    min_mean_score: float = 0.4
+    min_probability: float = 0.5
+    min_mean_probability: float = 0.5
     max_gap_filled: int = 30
     max_gap_filled_unannotated: int = 5
     smoothing: float = 0.0
+    decimals: int | None = 2
 
 
 def default_levels() -> list[LevelConfig]:

@@ -7,16 +7,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.graph.evidence import EvidenceBuilder
+from sushi_lg.graph.membership import NUM_FEATURES, membership_features
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.structures import LevelGraph, LevelScores
-from sushi_lg.nn.tracklet_scorer import TrackletScorer
+from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.structures import Detections
+from sushi_lg.tracking.finish import empty_table, finish
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.recipe import TrackerConfig
 
@@ -57,6 +63,24 @@ class HierarchicalTracker(nn.Module):
             [level.slot for level in config.levels],
             config.scorer,
         )
+        self.verifier_norm = FeatureNorm(NUM_FEATURES)
+        self.verifier = MLP([NUM_FEATURES, 32, 32, 1], activate_last=False)
+
+    def verify(self, detections: Detections, last: LevelResult) -> Tensor:
+        """Return (N,) logits that each detection, as a member of its trajectory, is a true object.
+
+        Args:
+            detections: N detections.
+            last: result of the last level for them.
+        """
+        assert last.scores.node_logits is not None
+        features = membership_features(
+            detections,
+            last.after,
+            overlap_features(detections),
+            last.scores.node_logits.detach()[last.before.member_of],
+        )
+        return self.verifier(self.verifier_norm(features)).squeeze(-1)
 
     def run(self, detections: Detections, solvers: list[Solver] | None = None) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
@@ -67,6 +91,36 @@ class HierarchicalTracker(nn.Module):
         """
         overlap = overlap_features(detections)
         return run_hierarchy(self._levels(overlap, solvers), detections)
+
+    @torch.inference_mode()
+    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+        """Return the trajectories of one clip, usually a whole video.
+
+        Args:
+            detections: N detections of one clip, any confidence; those below the recipe's ``min_score`` are left out.
+            hidden_people_annotated: convention of the data set, see ``finish``.
+
+        Returns:
+            Boxes whose ``detection_index`` counts rows of ``detections`` as given.
+        """
+        assert detections.num_clips == 1, "one clip at a time: its trajectories go to one file"
+        used = torch.nonzero(detections.score >= self.config.min_score).squeeze(1)
+        detections = detections.select(used)
+        if len(detections) == 0:
+            return empty_table()
+        last = None
+        for result in self.run(detections):
+            last = result
+        assert last is not None
+        table = finish(
+            detections,
+            last.after,
+            self.verify(detections, last).sigmoid(),
+            self.config.output,
+            hidden_people_annotated=hidden_people_annotated,
+        )
+        index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
+        return replace(table, detection_index=index)
 
     def _levels(self, overlap: Tensor, solvers: list[Solver] | None) -> Iterator[Level]:
         for number, level in enumerate(self.config.levels):
