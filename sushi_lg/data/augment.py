@@ -72,14 +72,15 @@ def reverse(clip: Clip) -> Clip:
 def mirror(clip: Clip) -> Clip:
     """Flip left and right."""
     width = clip.image_size[0]
-    boxes = clip.boxes_xyxy.copy()
+    boxes, truth = clip.boxes_xyxy.copy(), clip.truth_xyxy.copy()
     boxes[:, [0, 2]] = width - clip.boxes_xyxy[:, [2, 0]]
+    truth[:, [0, 2]] = width - clip.truth_xyxy[:, [2, 0]]
     camera = clip.camera
     if camera is not None:
         flip = np.array([[-1.0, 0.0, width], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0]])
         square = np.concatenate([camera, np.tile([[[0.0, 0.0, 1.0]]], (len(camera), 1, 1))], axis=1)
         camera = (flip @ square @ flip)[:, :2]
-    return replace(clip, boxes_xyxy=boxes, camera=camera)
+    return replace(clip, boxes_xyxy=boxes, truth_xyxy=truth, camera=camera)
 
 
 def subsample(clip: Clip, stride: int) -> Clip:
@@ -141,6 +142,7 @@ def add_spurious(clip: Clip, per_frame: float, rng: np.random.Generator) -> Clip
         score=(0.1 + 0.5 * np.repeat(rng.random(count) ** 2, run)).astype(np.float32)[inside],
         identity=np.full(int(inside.sum()), -1),
         is_object=np.full(int(inside.sum()), BACKGROUND, dtype=np.int8),
+        truth_xyxy=np.full((int(inside.sum()), 4), np.nan, dtype=np.float32),
         camera=None if clip.camera is None else _camera_of_frame(clip, frame[inside], source[inside]),
         frame_rate=clip.frame_rate,
         image_size=clip.image_size,
@@ -161,6 +163,7 @@ def concatenate(first: Clip, second: Clip) -> Clip:
         score=np.concatenate([first.score, second.score]),
         identity=np.concatenate([first.identity, second.identity]),
         is_object=np.concatenate([first.is_object, second.is_object]),
+        truth_xyxy=np.concatenate([first.truth_xyxy, second.truth_xyxy]),
         camera=camera,
     ).sorted()
 
@@ -194,6 +197,7 @@ def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
     seen = replace(
         truth,
         boxes_xyxy=boxes.astype(np.float32),
+        truth_xyxy=truth.boxes_xyxy,
         score=np.clip(score, 0.1, 0.97).astype(np.float32),
         is_object=np.full(len(truth), OBJECT, dtype=np.int8),
     )

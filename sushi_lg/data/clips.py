@@ -27,6 +27,7 @@ class Clip:
         identity: (N,) int64, -1 = no ground-truth box matches.
         is_object: (N,) int8: OBJECT matches a scored ground-truth box, BACKGROUND matches none, IGNORED matches one
             that is not scored.
+        truth_xyxy: (N, 4) float32, the ground-truth box that a detection matches; NaN where none does.
         camera: (N, 2, 3) float64 or None, see ``Detections``.
         frame_rate: frames per second.
         image_size: width, height in pixels.
@@ -38,6 +39,7 @@ class Clip:
     score: np.ndarray
     identity: np.ndarray
     is_object: np.ndarray
+    truth_xyxy: np.ndarray
     camera: np.ndarray | None
     frame_rate: float
     image_size: tuple[float, float]
@@ -55,6 +57,7 @@ class Clip:
             score=self.score[index],
             identity=self.identity[index],
             is_object=self.is_object[index],
+            truth_xyxy=self.truth_xyxy[index],
             camera=None if self.camera is None else self.camera[index],
         )
 

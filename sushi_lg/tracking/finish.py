@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
+from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import OutputConfig
@@ -20,6 +21,7 @@ def finish(
     detections: Detections,
     tracklets: Tracklets,
     probability: Tensor,
+    boxes_xyxy: Tensor,
     config: OutputConfig,
     *,
     hidden_people_annotated: bool = True,
@@ -30,6 +32,7 @@ def finish(
         detections: N detections of one clip.
         tracklets: M tracklets of the last level.
         probability: (N,) that a detection, as a member of its tracklet, is a true object.
+        boxes_xyxy: (N, 4) boxes to write for the detections, smoothed or as detected.
         config: thresholds.
         hidden_people_annotated: convention of the data set; decides how long a gap is filled.
 
@@ -40,18 +43,19 @@ def finish(
     members = tracklets.order[kept[tracklets.order]].cpu().numpy()
     owner = tracklets.member_of.cpu().numpy()[members]
     frame = detections.frame.cpu().numpy()[members]
-    corners = detections.boxes_xyxy.cpu().numpy()[members].astype(np.float64)
+    corners = boxes_xyxy.cpu().numpy()[members].astype(np.float64)
     score = detections.score.cpu().numpy()[members].astype(np.float64)
 
     longest = config.max_gap_filled if hidden_people_annotated else config.max_gap_filled_unannotated
     source, weight, filled_frame = _fill(owner, frame, longest)
     is_filled = weight > 0
     following = np.minimum(source + 1, max(len(owner) - 1, 0))
-    boxes = corners[source] * (1 - weight[:, None]) + corners[following] * weight[:, None]
+    boxes = corners[source]
+    boxes[is_filled] = _between(
+        detections, members, corners, source[is_filled], following[is_filled], weight[is_filled], filled_frame[is_filled]
+    )
     confidence = np.where(is_filled, np.minimum(score[source], score[following]), score[source])
     track = owner[source]
-    if config.smoothing > 0:
-        boxes = smooth_boxes(track, filled_frame, boxes, config.smoothing)
     # Numbers follow the first remaining detection; dropped tracklets leave no holes.
     first = np.full(len(tracklets), np.iinfo(np.int64).max)
     np.minimum.at(first, owner, frame * np.int64(len(detections) + 1) + members)
@@ -90,40 +94,6 @@ def keep_members(tracklets: Tracklets, probability: Tensor, config: OutputConfig
     return kept & believed[tracklets.member_of]
 
 
-def smooth_boxes(
-    track: NDArray[np.int64], frame: NDArray[np.int64], boxes: NDArray[np.float64], deviation: float
-) -> NDArray[np.float64]:
-    """Average corners along each trajectory with Gaussian weights in time.
-
-    A local straight line is fitted rather than a mean, so that the ends of a trajectory are not pulled inwards.
-
-    Args:
-        track: (R,) trajectory of each box.
-        frame: (R,); rows sorted by (track, frame).
-        boxes: (R, 4).
-        deviation: standard deviation of the weights in frames.
-
-    Returns:
-        (R, 4).
-    """
-    reach = int(np.ceil(2.5 * deviation))
-    sums = np.zeros((len(boxes), 3))
-    value = np.zeros((len(boxes), 4))
-    slope = np.zeros((len(boxes), 4))
-    position = np.arange(len(boxes))
-    for step in range(-reach, reach + 1):
-        other = np.clip(position + step, 0, len(boxes) - 1)
-        distance = (frame[other] - frame).astype(np.float64)
-        weight = np.exp(-0.5 * (distance / deviation) ** 2)
-        weight *= (track[other] == track) & (other == position + step)
-        sums += weight[:, None] * np.stack([np.ones_like(distance), distance, distance**2], axis=1)
-        value += weight[:, None] * boxes[other]
-        slope += (weight * distance)[:, None] * boxes[other]
-    spread = sums[:, 0] * sums[:, 2] - sums[:, 1] ** 2
-    straight = (sums[:, 2:3] * value - sums[:, 1:2] * slope) / np.maximum(spread, 1e-9)[:, None]
-    return np.where((spread > 1e-6)[:, None], straight, boxes)
-
-
 def _fill(
     track: NDArray[np.int64], frame: NDArray[np.int64], longest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
@@ -136,3 +106,32 @@ def _fill(
     source = np.repeat(np.arange(len(track)), gap)
     step = np.arange(len(source)) - np.repeat(np.cumsum(gap) - gap, gap)
     return source, step / gap[source], frame[source] + step
+
+
+def _between(
+    detections: Detections,
+    members: NDArray[np.int64],
+    corners: NDArray[np.float64],
+    source: NDArray[np.int64],
+    following: NDArray[np.int64],
+    weight: NDArray[np.float64],
+    frame: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """Return (Q, 4) boxes on the line between two members of a trajectory, straight in the scene.
+
+    Where the camera moves, the line is drawn in camera-free coordinates and seen through the camera of its own frame;
+    a frame without any detection has no known camera and gets the line on the picture.
+    """
+    on_picture = corners[source] * (1 - weight[:, None]) + corners[following] * weight[:, None]
+    if detections.camera is None or len(source) == 0:
+        return on_picture
+    camera = detections.camera.cpu().numpy()
+    video_frame = detections.frame.cpu().numpy()
+    witness = np.minimum(np.searchsorted(video_frame, frame), len(video_frame) - 1)
+    is_known = video_frame[witness] == frame
+    free = to_camera_free(xyxy_to_cxcywh(torch.from_numpy(corners)), torch.from_numpy(camera[members])).numpy()
+    line = free[source] * (1 - weight[:, None]) + free[following] * weight[:, None]
+    view = camera[witness]
+    centre = np.linalg.solve(view[:, :, :2], (line[:, :2] - view[:, :, 2])[:, :, None])[:, :, 0]
+    half = line[:, 2:] / np.sqrt(np.abs(np.linalg.det(view[:, :, :2])))[:, None] / 2
+    return np.where(is_known[:, None], np.concatenate([centre - half, centre + half], axis=1), on_picture)

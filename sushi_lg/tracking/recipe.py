@@ -41,7 +41,7 @@ class OutputConfig:
         min_mean_probability: ... and trajectories whose mean is below this altogether.
         max_gap_filled: longest gap that is filled by interpolation, in frames between two detections.
         max_gap_filled_unannotated: the same where a data set does not annotate people while they are hidden.
-        smoothing: standard deviation, in frames, of the smoothing of boxes along a trajectory; 0 = off.
+        smooth: whether boxes are smoothed along their trajectories by the network.
         decimals: digits after the point in result files; None = all.
     """
 
@@ -49,19 +49,19 @@ class OutputConfig:
     min_probability: float = 0.5
     min_mean_probability: float = 0.5
     max_gap_filled: int = 30
-    max_gap_filled_unannotated: int = 5
-    smoothing: float = 0.0
+    max_gap_filled_unannotated: int = 10
+    smooth: bool = True
     decimals: int | None = 2
 
 
 def default_levels() -> list[LevelConfig]:
-    """Return the published hierarchy: gaps double from 1 to 128 frames."""
+    """Return the shipped hierarchy: gaps double from 1 to 128 frames, thresholds fall from 0.95 to 0.5."""
     return [
-        LevelConfig(1, 4, 1, 1, 0.7, "detections"),
-        LevelConfig(2, 6, 1, 1, 0.6),
-        LevelConfig(4, 6, 1, 2, 0.6),
-        LevelConfig(8, 8, 1, 3, 0.55),
-        LevelConfig(16, 8, 2, 4),
+        LevelConfig(1, 4, 1, 1, 0.95, "detections"),
+        LevelConfig(2, 6, 1, 1, 0.9),
+        LevelConfig(4, 6, 1, 1, 0.8),
+        LevelConfig(8, 8, 1, 2, 0.7),
+        LevelConfig(16, 8, 2, 4, 0.6),
         LevelConfig(32, 8, 2, 6),
         LevelConfig(64, 8, 3, 6),
         LevelConfig(128, 8, 3, 8),

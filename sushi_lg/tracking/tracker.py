@@ -17,6 +17,8 @@ from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.membership import NUM_FEATURES, membership_features
 from sushi_lg.graph.occlusion import overlap_features
+from sushi_lg.graph.refinement import NUM_FEATURES as REFINEMENT_FEATURES
+from sushi_lg.graph.refinement import OFFSETS, mean_step, move_boxes, neighbour_steps, refinement_features
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
@@ -65,6 +67,8 @@ class HierarchicalTracker(nn.Module):
         )
         self.verifier_norm = FeatureNorm(NUM_FEATURES)
         self.verifier = MLP([NUM_FEATURES, 32, 32, 1], activate_last=False)
+        self.refiner_norm = FeatureNorm(REFINEMENT_FEATURES)
+        self.refiner = MLP([REFINEMENT_FEATURES, 48, 32, 2 * (len(OFFSETS) + 1)], activate_last=False)
 
     def verify(self, detections: Detections, last: LevelResult) -> Tensor:
         """Return (N,) logits that each detection, as a member of its trajectory, is a true object.
@@ -81,6 +85,18 @@ class HierarchicalTracker(nn.Module):
             last.scores.node_logits.detach()[last.before.member_of],
         )
         return self.verifier(self.verifier_norm(features)).squeeze(-1)
+
+    def refine(self, detections: Detections, last: LevelResult) -> Tensor:
+        """Return (N, 4) boxes smoothed along their trajectories, xyxy in pixels of their own frames.
+
+        Args:
+            detections: N detections.
+            last: result of the last level for them.
+        """
+        steps, inside = neighbour_steps(detections, last.after)
+        features = refinement_features(detections, steps, inside, overlap_features(detections))
+        logits = self.refiner(self.refiner_norm(features)).unflatten(1, (2, -1))
+        return move_boxes(detections.boxes_xyxy, mean_step(steps, inside, logits))
 
     def run(self, detections: Detections, solvers: list[Solver] | None = None) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
@@ -116,6 +132,7 @@ class HierarchicalTracker(nn.Module):
             detections,
             last.after,
             self.verify(detections, last).sigmoid(),
+            self.refine(detections, last) if self.config.output.smooth else detections.boxes_xyxy,
             self.config.output,
             hidden_people_annotated=hidden_people_annotated,
         )
