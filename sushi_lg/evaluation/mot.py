@@ -77,7 +77,7 @@ class SequenceScores:
     removed_results: int = 0
 
     def values(self) -> dict[str, float | int]:
-        """Return all numbers by TrackEval's names: shares in percent (HOTA's averaged over thresholds), counts as int."""
+        """Return all numbers by TrackEval's names: shares in percent, HOTA's averaged over thresholds, and counts."""
         flat: dict[str, float | int] = {}
         for family, metric in _metrics().items():
             for key, value in self.raw[family].items():

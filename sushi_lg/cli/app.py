@@ -1,0 +1,94 @@
+"""The application: imports only the verb that is used, and turns errors into messages and exit codes.
+
+A verb called ``some-verb`` is the function ``some_verb`` in ``sushi_lg/cli/some_verb.py`` and one line of ``VERBS``.
+"""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import os
+import sys
+import traceback
+from collections.abc import Callable, Sequence
+from typing import Annotated
+
+import typer
+
+from sushi_lg import __version__
+from sushi_lg.errors import SushiError
+
+# verb: what the list of verbs says about it, in the order of use
+VERBS: dict[str, str] = {
+    "doctor": "Check a data set: what is wrong, where, and the fix.",
+    "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
+    "env": "Show versions, devices and paths, for bug reports.",
+}
+_EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run one verb and exit: 0, the ``exit_code`` of a ``SushiError``, 2 for wrong usage, 70 for a bug.
+
+    Args:
+        arguments: What stands behind ``sushi-lg``; taken from the command line when left out.
+    """
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    debug = "--debug" in words  # accepted before and behind the verb, because one adds it to a line that just failed
+    words = [word for word in words if word != "--debug"]
+    level = logging.DEBUG if debug else logging.WARNING
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
+    logging.getLogger("sushi_lg").setLevel(level)
+    verb = next((word for word in words if not word.startswith("-")), None)
+    try:
+        build_app(verb)(args=words, prog_name="sushi-lg")
+    except SushiError as error:
+        _fail(str(error), error.exit_code, debug)
+    except BrokenPipeError:  # `sushi-lg ... | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)
+    except OSError as error:  # no space, no permission: the operating system's message names the file
+        _fail(str(error), SushiError.exit_code, debug)
+    except Exception as error:
+        remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
+        _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)
+
+
+def build_app(verb: str | None = None) -> typer.Typer:
+    """Return the application with ``verb`` imported; the others are only listed, so that help is quick."""
+    app = typer.Typer(name="sushi-lg", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app.callback(invoke_without_command=True)(_root)
+    for name, text in VERBS.items():
+        # an imported verb explains itself in its docstring
+        app.command(name, help=None if name == verb else text)(_load(name) if name == verb else _listed)
+    return app
+
+
+def _root(
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages, with any verb.")] = False,
+) -> None:
+    """Offline multi-object tracking: detections in, trajectories out. `sushi-lg VERB --help` explains a verb."""
+    if version:
+        typer.echo(f"sushi-lg {__version__}")
+        raise typer.Exit
+    if context.invoked_subcommand is None:
+        typer.echo(context.get_help())
+
+
+def _load(verb: str) -> Callable[..., None]:
+    name = verb.replace("-", "_")
+    function: Callable[..., None] = getattr(importlib.import_module(f"sushi_lg.cli.{name}"), name)
+    return function
+
+
+def _listed() -> None:
+    """Stand in for a verb that is not the one called."""
+
+
+def _fail(message: str, exit_code: int, debug: bool) -> None:
+    if debug:
+        traceback.print_exc()
+    typer.echo(f"error: {message}", err=True)
+    sys.exit(exit_code)

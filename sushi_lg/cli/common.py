@@ -1,0 +1,47 @@
+"""What several verbs share: options with one spelling, and plain tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sushi_lg.data.files import atomic_path
+
+ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in a YAML file.")]
+OverridesArgument = Annotated[
+    list[str] | None, typer.Argument(metavar="[key=value]...", help="Single settings, the last word.")
+]
+DataOption = Annotated[Path, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")]
+JsonOption = Annotated[
+    Path | None, typer.Option("--json", metavar="FILE", help="Write the same for machines; - is standard output.")
+]
+
+
+def write_json(path: Path, content: object) -> None:
+    """Write ``content`` as JSON to ``path``, or to standard output for ``-``."""
+    text = json.dumps(content, indent=2)
+    if str(path) == "-":
+        typer.echo(text)
+        return
+    with atomic_path(path) as staged:
+        staged.write_text(text + "\n", encoding="utf-8")
+    typer.echo(f"wrote {path}", err=True)
+
+
+def format_table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Return rows as aligned text, never cut: the first column to the left, numbers to the right."""
+    if not rows:
+        return ""
+    titles = list(rows[0])
+    widths = [max(len(title), *(len(row[title]) for row in rows)) for title in titles]
+    lines = [_line(titles, widths), *(_line([row[title] for title in titles], widths) for row in rows)]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    first = cells[0].ljust(widths[0])
+    return "  ".join([first, *(cell.rjust(width) for cell, width in zip(cells[1:], widths[1:], strict=True))])

@@ -1,0 +1,27 @@
+"""Everything in ``configs/`` can be read, and says what it is for."""
+
+from __future__ import annotations
+
+import pytest
+
+from sushi_lg.config import load_yaml, recipe_names, recipe_path
+from sushi_lg.data.resources import configs_path
+from sushi_lg.data.splits import read_split, split_names
+
+
+@pytest.mark.parametrize("name", split_names())
+def test_split(name: str) -> None:
+    assert read_split(name).sequences
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_recipe(name: str) -> None:
+    path = recipe_path(name)
+    assert path.read_text(encoding="utf-8").startswith("#"), "head comment: purpose, command and expected numbers"
+    load_yaml(path)
+
+
+def test_nothing_else_travels_in_the_wheel() -> None:
+    root = configs_path()
+    known = {root / "splits" / f"{name}.txt" for name in split_names()} | {recipe_path(n) for n in recipe_names()}
+    assert {path for path in root.rglob("*") if path.is_file()} == known
