@@ -7,6 +7,7 @@ the answer stays the same. All functions take a ``numpy.random.Generator`` and r
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import numpy as np
 from scipy.signal import lfilter
@@ -209,7 +210,7 @@ def _covered_share(clip: Clip) -> np.ndarray:
     covered = np.zeros(len(clip))
     boxes = clip.boxes_xyxy.astype(np.float64)
     bounds = np.searchsorted(clip.frame, np.arange(clip.length + 1))
-    for low, high in zip(bounds[:-1], bounds[1:], strict=True):
+    for low, high in pairwise(bounds):
         if high - low < 2:
             continue
         frame_boxes = boxes[low:high]

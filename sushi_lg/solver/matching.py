@@ -55,7 +55,8 @@ def _solve(earlier: np.ndarray, later: np.ndarray, weight: np.ndarray) -> np.nda
     order = np.argsort(edge_label, kind="stable")
     bounds = np.flatnonzero(np.diff(edge_label[order])) + 1
     chosen = [
-        member[_solve_component(row_of[member], column_of[member], weight[member])] for member in np.split(order, bounds)
+        member[_solve_component(row_of[member], column_of[member], weight[member])]
+        for member in np.split(order, bounds)
     ]
     return np.concatenate(chosen)
 
