@@ -1,0 +1,164 @@
+"""``sushi-lg track``: detections of sequences in, trajectories out."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sushi_lg.cli.common import ConfigOption, format_table
+from sushi_lg.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from sushi_lg.data.sequence import Sequence
+
+
+class Choice(enum.Enum):
+    """What to do about something absent or wrong."""
+
+    error = "error"
+    skip = "skip"
+
+
+def track(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE... [key=value]...", help="Sequence folders, or one split name under --data."),
+    ],
+    data: Annotated[Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")] = None,
+    detections: Annotated[
+        str | None, typer.Option(metavar="STEM", help="Which file in det/; may be left out where there is one.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(metavar="NAME", help="default, sushi, lgmot, or a YAML file.")] = "default",
+    weights: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="default, or a .safetensors file.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Track sequences: writes DIR/tracks/<sequence>.txt (MOTChallenge text) and a Parquet table beside it.
+
+    Settings of the recipe follow as key=value, for example output.max_gap_filled=20; missing=skip leaves out sequences
+    of a split that are not there, on_bad_row=skip leaves out broken lines and lists them.
+    """
+    names = [word for word in sources if "=" not in word or Path(word).exists()]
+    overrides = [word for word in sources if word not in names]
+    if not names:
+        raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
+    tracker, run, notes = _make_tracker(recipe, weights, config, overrides)
+    sequences, source = _open_sources(names, data, run["missing"])
+    folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
+    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
+
+    import torch
+
+    from sushi_lg.tracking.run import track_sequences
+
+    wanted = run["device"]
+    device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
+    tracker.to(device)
+    reports = []
+    for report in track_sequences(
+        tracker,
+        sequences,
+        folder,
+        stem=detections,
+        on_bad_row=run["on_bad_row"],
+        decimals=run["decimals"],
+        device=device,
+        notes=notes,
+    ):
+        reports.append(report)
+        typer.echo(
+            f"[{len(reports)}/{len(sequences)}] {report.name}: {report.trajectories} trajectories, "
+            f"{report.frames / report.seconds:.0f} frames/s",
+            err=True,
+        )
+    rows = [
+        {
+            "sequence": r.name,
+            "frames": str(r.frames),
+            "detections": str(r.detections),
+            "trajectories": str(r.trajectories),
+            "boxes": str(r.boxes),
+            "filled": str(r.filled),
+            "seconds": f"{r.seconds:.2f}",
+        }
+        for r in reports
+    ]
+    typer.echo(format_table(rows))
+    if source.get("absent"):
+        absent = source["absent"]
+        typer.echo(f"note: {len(absent)} sequences of {source['split']} have no data: {', '.join(absent)}")
+    typer.echo(f"wrote {folder / 'tracks'}")
+
+
+def _make_tracker(
+    recipe: str, weights: str | None, config: Path | None, overrides: list[str]
+) -> tuple[Any, dict[str, Any], dict[str, Any]]:
+    """Return the tracker, how to run it, and what to note about it in results."""
+    import dataclasses
+
+    from sushi_lg.config import load_config
+    from sushi_lg.tracking.recipe import TrackerConfig
+    from sushi_lg.tracking.weights import load_tracker, weights_path
+
+    @dataclass
+    class TrackConfig(TrackerConfig):
+        missing: Choice = Choice.error
+        on_bad_row: Choice = Choice.error
+        device: str = "auto"
+
+    settings = load_config(TrackConfig, recipe, config, overrides)
+    plain = TrackerConfig(**{f.name: getattr(settings, f.name) for f in fields(TrackerConfig)})
+    path = weights_path(weights or "default")
+    run = {
+        "missing": settings.missing.value,
+        "on_bad_row": settings.on_bad_row.value,
+        "device": settings.device,
+        "decimals": settings.output.decimals,
+    }
+    notes = {"weights": str(weights or "default"), "weights_sha256": _sha256(path)}
+    return load_tracker(path, plain), run, {**notes, "settings": dataclasses.asdict(plain)}
+
+
+def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[list[Sequence], dict[str, Any]]:
+    from sushi_lg.data.sequence import open_sequence
+    from sushi_lg.data.splits import locate_split, read_split, split_names
+
+    if all(Path(name).is_dir() for name in names):
+        return [open_sequence(name) for name in names], {"sequences": [str(Path(n).absolute()) for n in names]}
+    if len(names) > 1:
+        absent = [name for name in names if not Path(name).is_dir()]
+        raise DataError(f"no such sequence folder: {', '.join(absent)}", "give folders, or one split name alone")
+    split = read_split(names[0])  # an unknown name is explained there
+    if data is None:
+        raise DataError(f"{names[0]}: a split needs --data", "--data ROOT, the folder that holds the data sets")
+    located = locate_split(names[0], data)
+    if located.missing and (missing == "error" or not located.sequences):
+        raise DataError(
+            f"{data}: {len(located.missing)} of {len(split.sequences)} sequences of {names[0]} are absent: "
+            f"{', '.join(located.missing)}",
+            "pass missing=skip to run the others",
+        )
+    assert names[0] in split_names() or Path(names[0]).is_file()
+    return list(located.sequences), {"split": names[0], "absent": list(located.missing), "data": str(data)}
+
+
+def _claim(folder: Path, settings: dict[str, Any]) -> None:
+    """Write config.yaml, or refuse a folder that holds results of another run."""
+    import yaml
+
+    path = folder / "config.yaml"
+    text = yaml.safe_dump(settings, sort_keys=False)
+    if path.exists() and path.read_text(encoding="utf-8") != text:
+        raise ConfigError(f"{folder}: holds results of other settings ({path})", "choose another --out, or remove it")
+    folder.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def _sha256(path: Path) -> str:
+    import hashlib
+
+    return hashlib.sha256(path.read_bytes()).hexdigest()

@@ -1,0 +1,115 @@
+"""From sequences on disk to result files: what `sushi-lg track` does, one sequence after another.
+
+Shapes: N detections.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import torch
+
+from sushi_lg.data.mot_format import OnBadRow
+from sushi_lg.data.sequence import Sequence
+from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
+from sushi_lg.structures import Detections
+
+logger = logging.getLogger(__name__)
+
+
+class Tracker(Protocol):
+    """Anything that turns the detections of a video into trajectories."""
+
+    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+        """Return the trajectories of one clip."""
+
+
+@dataclass(frozen=True)
+class SequenceReport:
+    """What happened to one sequence.
+
+    Attributes:
+        name: of the sequence.
+        path: result file.
+        frames: length of the video.
+        detections: number of detections read.
+        trajectories: number of trajectories written.
+        boxes: number of boxes written, filled ones included.
+        filled: how many of them were interpolated.
+        seconds: loading, tracking and writing.
+    """
+
+    name: str
+    path: Path
+    frames: int
+    detections: int
+    trajectories: int
+    boxes: int
+    filled: int
+    seconds: float
+
+
+def track_sequences(
+    tracker: Tracker,
+    sequences: list[Sequence],
+    out: Path,
+    *,
+    stem: str | None = None,
+    on_bad_row: OnBadRow = "error",
+    decimals: int | None = 2,
+    device: torch.device | str = "cpu",
+    notes: Mapping[str, object] | None = None,
+) -> Iterator[SequenceReport]:
+    """Track sequences and write ``out/tracks/<sequence>.txt`` with its Parquet table.
+
+    Args:
+        tracker: does the work.
+        sequences: whole videos or views of them.
+        out: folder of the run.
+        stem: which file in ``det/``; None where there is only one.
+        on_bad_row: see ``read_table``.
+        decimals: digits after the point in result files; None = all.
+        device: where to compute.
+        notes: kept with every Parquet table.
+
+    Yields:
+        A report after each sequence is on disk.
+    """
+    for sequence in sequences:
+        began = time.perf_counter()
+        detections = sequence.load_detections(stem, on_bad_row=on_bad_row)
+        if len(detections) == 0:
+            logger.warning("%s: no detections, the result is an empty file", sequence.name)
+        table = tracker.track(
+            detections.to(device), hidden_people_annotated=sequence.info.layout.hidden_people_annotated
+        )
+        path = out / "tracks" / f"{sequence.name}.txt"
+        write_trajectories(path, _with_notes(table, sequence, notes or {}), decimals=decimals)
+        yield SequenceReport(
+            name=sequence.name,
+            path=path,
+            frames=sequence.length,
+            detections=len(detections),
+            trajectories=len(set(table.track_id.tolist())),
+            boxes=len(table),
+            filled=int(table.is_interpolated.sum()),
+            seconds=time.perf_counter() - began,
+        )
+
+
+def _with_notes(table: TrajectoryTable, sequence: Sequence, notes: Mapping[str, object]) -> TrajectoryTable:
+    about = {"sequence": sequence.name, "first_frame": sequence.first, "length": sequence.length, **notes}
+    return TrajectoryTable(
+        table.frame,
+        table.track_id,
+        table.boxes_ltwh,
+        table.confidence,
+        table.is_interpolated,
+        table.detection_index,
+        metadata=about,
+    )

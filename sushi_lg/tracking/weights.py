@@ -1,0 +1,168 @@
+"""Network weights in a file: safetensors, with everything needed to run them in the header.
+
+The header holds one entry, ``sushi_lg``, a JSON object (see ``WeightsInfo``). One entry keeps the bytes of the file a
+function of its contents; several would come in the random order of a hash map.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import types
+import typing
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from sushi_lg.data.files import atomic_path
+from sushi_lg.errors import WeightsError
+from sushi_lg.tracking.recipe import TrackerConfig
+from sushi_lg.tracking.tracker import HierarchicalTracker
+
+T = TypeVar("T")
+FORMAT_VERSION = 1
+RECIPE = "default"
+_KEY = "sushi_lg"
+
+
+@dataclass
+class WeightsInfo:
+    """What a weights file says about itself.
+
+    Attributes:
+        config: the recipe the weights were trained for.
+        recipe: name of the kind of tracker.
+        format_version: of this header.
+        licence: under which terms the weights may be used; follows from the data.
+        data: what they were trained on, one line a sequence.
+        seed: of the training.
+        iterations: optimiser steps.
+        revision: of the code in version control, or empty.
+    """
+
+    config: TrackerConfig = field(default_factory=TrackerConfig)
+    recipe: str = RECIPE
+    format_version: int = FORMAT_VERSION
+    licence: str = ""
+    data: list[str] = field(default_factory=list)
+    seed: int = 0
+    iterations: int = 0
+    revision: str = ""
+
+
+def save_weights(path: str | Path, state: Mapping[str, Tensor], info: WeightsInfo) -> None:
+    """Write tensors and header; the file appears at once or not at all."""
+    tensors = {name: value.detach().cpu().contiguous() for name, value in state.items()}
+    with atomic_path(path) as staged:
+        save_file(tensors, staged, metadata={_KEY: json.dumps(asdict(info), sort_keys=True)})
+
+
+def load_weights(path: str | Path) -> HierarchicalTracker:
+    """Return the tracker a weights file describes, in evaluation mode.
+
+    Raises:
+        WeightsError: see ``read_weights``; also names and shapes of tensors that do not fit the recipe.
+    """
+    info, tensors = read_weights(path)
+    tracker = HierarchicalTracker(info.config)
+    load_state(tracker, tensors, path)
+    return tracker.eval()
+
+
+def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
+    """Return header and tensors.
+
+    Raises:
+        WeightsError: no such file, not safetensors, no header of this package, or one it cannot read.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file", "check the path given with --weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = (file.metadata() or {}).get(_KEY)
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
+    if header is None:
+        raise WeightsError(
+            f"{path}: no header of this package", "weights of other projects come in through import-checkpoint"
+        )
+    try:
+        stated = json.loads(header)
+    except json.JSONDecodeError as error:
+        raise WeightsError(f"{path}: the header is not JSON ({error})", "copy the file again") from error
+    version, recipe = (stated.get(key) if isinstance(stated, dict) else None for key in ("format_version", "recipe"))
+    if version != FORMAT_VERSION:
+        raise WeightsError(f"{path}: format version {version}, this program reads {FORMAT_VERSION}", "update sushi-lg")
+    if recipe != RECIPE:
+        raise WeightsError(f"{path}: weights of recipe {recipe!r}, not {RECIPE!r}", f"track with --recipe {recipe}")
+    try:
+        return from_json(WeightsInfo, stated), tensors
+    except (TypeError, ValueError) as error:
+        raise WeightsError(f"{path}: header: {error}", "the file was written by another version; update it") from error
+
+
+def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
+    """Copy tensors into a module after checking every name, shape and value.
+
+    Raises:
+        WeightsError: missing, unknown or misshapen tensors, all of them named; numbers that are not finite.
+    """
+    expected = module.state_dict()
+    problems = [f"{name}: missing" for name in expected if name not in tensors]
+    problems += [f"{name}: unknown" for name in tensors if name not in expected]
+    for name in expected.keys() & tensors.keys():
+        if expected[name].shape != tensors[name].shape:
+            problems.append(f"{name}: shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
+        elif not tensors[name].isfinite().all():
+            problems.append(f"{name}: not finite")
+    if problems:
+        shown = sorted(problems)[:6] + (["..."] if len(problems) > 6 else [])
+        raise WeightsError(
+            f"{path}: {len(problems)} tensors do not fit the recipe: {'; '.join(shown)}",
+            "use weights trained for this recipe, or train them again",
+        )
+    module.load_state_dict(tensors)
+
+
+def from_json(schema: type[T], value: object, where: str = "") -> T:
+    """Return a dataclass instance from what ``dataclasses.asdict`` and JSON made of one.
+
+    Fields that are absent take their defaults, so that new fields with a neutral default do not orphan old files.
+
+    Raises:
+        ValueError: an unknown field or a value of another type, by its dotted name.
+    """
+    return typing.cast(T, _convert(schema, value, where))
+
+
+def _convert(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - a type, in any of its forms
+    if dataclasses.is_dataclass(hint):
+        if not isinstance(value, dict):
+            raise ValueError(f"{where or 'value'} is {value!r}, not an object")
+        hints = typing.get_type_hints(hint)
+        unknown = sorted(value.keys() - {f.name for f in dataclasses.fields(hint)})
+        if unknown:
+            raise ValueError(f"unknown {', '.join(f'{where}.{key}'.lstrip('.') for key in unknown)}")
+        converted = {key: _convert(hints[key], entry, f"{where}.{key}".lstrip(".")) for key, entry in value.items()}
+        return typing.cast(Any, hint)(**converted)
+    origin = typing.get_origin(hint)
+    if origin in (types.UnionType, typing.Union):
+        if value is None and type(None) in typing.get_args(hint):
+            return None
+        return _convert(next(h for h in typing.get_args(hint) if h is not type(None)), value, where)
+    if origin is list and isinstance(value, list):
+        item = typing.get_args(hint)[0]
+        return [_convert(item, entry, f"{where}.{i}") for i, entry in enumerate(value)]
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if isinstance(hint, type) and type(value) is hint:
+        return value
+    raise ValueError(f"{where} is {value!r}, not {getattr(hint, '__name__', hint)}")
