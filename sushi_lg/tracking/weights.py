@@ -29,6 +29,7 @@ T = TypeVar("T")
 FORMAT_VERSION = 1
 RECIPE = "default"
 _KEY = "sushi_lg"
+_BUILT = ("evidence", "scorer", "slots of the levels")  # settings that the tensors depend on
 
 
 @dataclass
@@ -63,14 +64,41 @@ def save_weights(path: str | Path, state: Mapping[str, Tensor], info: WeightsInf
         save_file(tensors, staged, metadata={_KEY: json.dumps(asdict(info), sort_keys=True)})
 
 
-def load_weights(path: str | Path) -> HierarchicalTracker:
-    """Return the tracker a weights file describes, in evaluation mode.
+def weights_path(name: str | Path) -> Path:
+    """Return the file of shipped weights by name (``default``), or the path as given.
 
     Raises:
-        WeightsError: see ``read_weights``; also names and shapes of tensors that do not fit the recipe.
+        WeightsError: neither is a file.
+    """
+    shipped = Path(__file__).resolve().parents[1] / "weights" / f"{name}.safetensors"
+    if shipped.is_file():
+        return shipped
+    if Path(name).is_file():
+        return Path(name)
+    known = ", ".join(sorted(path.stem for path in shipped.parent.glob("*.safetensors"))) or "none"
+    raise WeightsError(f"{name}: no such weights", f"give a .safetensors file; shipped: {known}")
+
+
+def load_tracker(path: str | Path, config: TrackerConfig | None = None) -> HierarchicalTracker:
+    """Return a tracker with the weights of a file, in evaluation mode.
+
+    Args:
+        path: of the file.
+        config: settings to run with; they may differ from those of the training in everything but what the network
+            reads and how it is built. None = those of the training.
+
+    Raises:
+        WeightsError: see ``read_weights``; also settings the network was not made for, and tensors that do not fit.
     """
     info, tensors = read_weights(path)
-    tracker = HierarchicalTracker(info.config)
+    if config is not None:
+        for name, trained, wanted in zip(_BUILT, _built(info.config), _built(config), strict=True):
+            if trained != wanted:
+                raise WeightsError(
+                    f"{path}: trained with {name} {trained}, the settings say {wanted}",
+                    "leave these settings alone, or train weights for them",
+                )
+    tracker = HierarchicalTracker(config or info.config)
     load_state(tracker, tensors, path)
     return tracker.eval()
 
@@ -87,7 +115,7 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     try:
         with safe_open(path, framework="pt") as file:
             header = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
     if header is None:
@@ -107,6 +135,10 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
         return from_json(WeightsInfo, stated), tensors
     except (TypeError, ValueError) as error:
         raise WeightsError(f"{path}: header: {error}", "the file was written by another version; update it") from error
+
+
+def _built(config: TrackerConfig) -> tuple[object, ...]:
+    return asdict(config.evidence), asdict(config.scorer), [level.slot for level in config.levels]
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
