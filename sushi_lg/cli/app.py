@@ -21,6 +21,7 @@ from sushi_lg.errors import SushiError
 # verb: what the list of verbs says about it, in the order of use
 VERBS: dict[str, str] = {
     "track": "Track sequences: detections in, trajectories out.",
+    "train": "Train a tracker, or go on with a training.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
     "env": "Show versions, devices and paths, for bug reports.",

@@ -1,0 +1,144 @@
+"""Batches: stretches of training sequences, disturbed and put together until a budget of detections is full.
+
+All chance comes from one ``numpy.random.Generator``, whose state is plain numbers that a checkpoint can keep. Every
+process of a data-parallel training has a stream of its own, derived from the seed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sushi_lg.data.augment import AugmentConfig, augment, imagine_detections, subsample
+from sushi_lg.data.clips import Clip
+from sushi_lg.errors import ConfigError, DataError
+from sushi_lg.structures import Detections, Record
+from sushi_lg.training.sources import Source
+
+_MANY_DRAWS = 1000  # so many empty stretches in a row mean that the data cannot fill a batch
+
+
+@dataclass
+class SamplingConfig:
+    """How batches are made.
+
+    Attributes:
+        budget: detections of a batch; the last clip may exceed it.
+        min_length: shortest clip in frames, after frames were left out.
+        max_length: longest clip.
+        stride: probabilities of keeping every frame, every second, every third, ...
+    """
+
+    budget: int = 3000
+    min_length: int = 64
+    max_length: int = 128
+    stride: list[float] = field(default_factory=lambda: [0.6, 0.25, 0.15])
+
+    def validate(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        if self.budget < 2:
+            raise ConfigError(f"sampling.budget: {self.budget} is below 2")
+        if not 2 <= self.min_length <= self.max_length:
+            raise ConfigError(f"sampling.min_length: {self.min_length} is not in 2 .. {self.max_length} (max_length)")
+        if not self.stride or min(self.stride) < 0 or sum(self.stride) <= 0:
+            raise ConfigError(f"sampling.stride: {self.stride} are no probabilities")
+
+
+@dataclass(frozen=True)
+class Batch(Record):
+    """Clips with what is known about their detections.
+
+    Attributes:
+        detections: N detections of all clips.
+        is_object: (N,) int64, see ``Clip``.
+        truth_xyxy: (N, 4) float32, NaN where no ground-truth box matches.
+    """
+
+    detections: Detections
+    is_object: Tensor
+    truth_xyxy: Tensor
+
+
+class BatchSampler:
+    """Draws batches for ever.
+
+    Args:
+        sources: drawn by weight, then one of their sequences with equal chance.
+        config: size and shape of batches.
+        augmentation: disturbances; ``stride`` there is not used, clips are cut with the stride in mind.
+        stream: integers that name the stream of random numbers, such as seed and rank.
+    """
+
+    def __init__(
+        self, sources: Sequence[Source], config: SamplingConfig, augmentation: AugmentConfig, stream: Sequence[int]
+    ) -> None:
+        config.validate()
+        self.sources = list(sources)
+        self.config = config
+        self.augmentation = replace(augmentation, stride=[1.0])
+        self._weights = _shares([source.weight for source in self.sources])
+        self._strides = _shares(config.stride)
+        self._rng = np.random.default_rng(list(stream))
+
+    def sample(self) -> Batch:
+        """Return the next batch.
+
+        Raises:
+            DataError: if the sequences hold next to no detections.
+        """
+        clips: list[Clip] = []
+        total = empty = 0
+        while total < self.config.budget:
+            clip = self._clip()
+            if len(clip) < 2:
+                empty += 1
+                if empty == _MANY_DRAWS:
+                    raise DataError(f"{empty} clips in a row without two detections", "lower min_score of the sources")
+                continue
+            clips.append(clip)
+            total += len(clip)
+            empty = 0
+        return to_batch(clips)
+
+    def state(self) -> dict[str, Any]:
+        """Return the state of the random stream, as JSON values."""
+        return dict(self._rng.bit_generator.state)
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a state."""
+        self._rng.bit_generator.state = state
+
+    def _clip(self) -> Clip:
+        rng, config = self._rng, self.config
+        source = self.sources[rng.choice(len(self.sources), p=self._weights)]
+        sequence = source.sequences[rng.integers(len(source.sequences))]
+        stride = int(rng.choice(len(self._strides), p=self._strides)) + 1
+        wanted = int(rng.integers(config.min_length, config.max_length + 1)) * stride
+        length = min(wanted, sequence.clip.length)
+        clip = sequence.clip.cut(int(rng.integers(sequence.clip.length - length + 1)), length)
+        if sequence.imagined:  # before frames are left out, because detectors err smoothly in time
+            clip = imagine_detections(clip, rng)
+        return augment(subsample(clip, stride), self.augmentation, rng)
+
+
+def to_batch(clips: Sequence[Clip]) -> Batch:
+    """Return clips as one record."""
+    return Batch(
+        detections=Detections.concatenate([clip.to_detections() for clip in clips]),
+        is_object=torch.from_numpy(np.concatenate([clip.is_object for clip in clips]).astype(np.int64)),
+        truth_xyxy=torch.from_numpy(np.concatenate([clip.truth_xyxy for clip in clips]).astype(np.float32)),
+    )
+
+
+def _shares(weights: Sequence[float]) -> np.ndarray:
+    values = np.asarray(weights, dtype=np.float64)
+    return values / values.sum()

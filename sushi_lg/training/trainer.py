@@ -1,0 +1,517 @@
+"""The training of the default recipe: one loop, whose whole state fits in a checkpoint.
+
+A run folder holds ``config.yaml`` (written by the command), ``metrics.jsonl``, ``checkpoints/`` and at the end
+``weights.safetensors``. With the schedule driven by iterations, a run that was interrupted and resumed ends with the
+same bytes as one that was not; ``max_minutes`` gives that up for a promise about time.
+"""
+
+from __future__ import annotations
+
+import copy
+import logging
+import math
+import random
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import torch
+from torch import nn
+
+from sushi_lg.data.augment import AugmentConfig
+from sushi_lg.errors import ConfigError, SushiError
+from sushi_lg.tracking.recipe import TrackerConfig
+from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import WeightsInfo, load_state
+from sushi_lg.training.checkpoint import (
+    Checkpoint,
+    code_revision,
+    export_weights,
+    latest_checkpoint,
+    load_checkpoint,
+    pack_optimizer,
+    random_states,
+    restore_random_states,
+    save_checkpoint,
+    unpack_optimizer,
+)
+from sushi_lg.training.metrics import Meter, MetricsLog
+from sushi_lg.training.objective import LossConfig, fit_feature_statistics, objective
+from sushi_lg.training.parallel import World
+from sushi_lg.training.sampling import BatchSampler, SamplingConfig
+from sushi_lg.training.sources import SetConfig, SourceConfig, load_sources
+from sushi_lg.training.validation import load_validation, validate
+
+logger = logging.getLogger(__name__)
+
+_STATISTICS_STREAM = 2**31  # beside the ranks, so that the statistics do not depend on the number of processes
+# Settings that may change when a training is resumed: they decide what is written, not what is learned.
+_FREE = frozenset(
+    {
+        "data",
+        "validation",
+        "log_every",
+        "checkpoint_every",
+        "keep_checkpoints",
+        "validate_every",
+        "tensorboard",
+        "licence",
+    }
+)
+
+
+class DivergedError(SushiError):
+    """The gradient was not finite too many times in a row."""
+
+    exit_code = 6
+
+
+@dataclass
+class TrainConfig:
+    """A training.
+
+    Attributes:
+        data: folder of the data sets.
+        tracker: the recipe to train.
+        sources: what to learn from.
+        validation: sets that are tracked and scored now and then; no frame of them may be in ``sources``.
+        held_out: sets of which no frame may be in ``sources`` either, kept for reported numbers.
+        sampling: batches.
+        augment: disturbances.
+        loss: the objective.
+        max_iterations: length of the training, which the learning rate follows.
+        max_minutes: end after this time at the latest. The learning rate follows whichever of iterations and time is
+            further on, so it is down at the end either way; such a run cannot be repeated to the bit.
+        learning_rate: largest, reached after the warm-up.
+        final_learning_rate: share of it at the end of the cosine.
+        warm_up: iterations of the linear start.
+        level_warm_up: iterations after which the next level joins in; 0 = all from the start.
+        random_strictness: draw for every batch how strictly levels accept edges, see ``objective``.
+        weight_decay: of AdamW.
+        clip_gradient: largest norm of the gradient.
+        max_bad_steps: stop after this many steps in a row without a finite gradient.
+        ema_decay: of the moving average of the weights that is validated and exported; 0 = the weights themselves.
+        statistics_detections: detections from which input statistics are measured at the start.
+        seed: of everything random.
+        device: auto, cpu or cuda.
+        amp: bfloat16 where it is safe, on CUDA.
+        threads: of torch on the CPU; 0 = torch's own choice.
+        log_every: iterations between log lines.
+        checkpoint_every: iterations between checkpoints; there is always one at the end.
+        keep_checkpoints: how many are kept.
+        validate_every: iterations between validations; 0 = only at the end.
+        tensorboard: write events where TensorBoard is installed.
+        licence: terms of the trained weights, for their header.
+    """
+
+    data: str = "data"
+    tracker: TrackerConfig = field(default_factory=TrackerConfig)
+    sources: list[SourceConfig] = field(default_factory=list)
+    validation: list[SetConfig] = field(default_factory=list)
+    held_out: list[SetConfig] = field(default_factory=list)
+    sampling: SamplingConfig = field(default_factory=SamplingConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+    loss: LossConfig = field(default_factory=LossConfig)
+    max_iterations: int = 4000
+    max_minutes: float | None = None
+    learning_rate: float = 1.5e-3
+    final_learning_rate: float = 0.01
+    warm_up: int = 50
+    level_warm_up: int = 25
+    random_strictness: bool = True
+    weight_decay: float = 1e-3
+    clip_gradient: float = 1.0
+    max_bad_steps: int = 20
+    ema_decay: float = 0.999
+    statistics_detections: int = 24000
+    seed: int = 0
+    device: str = "auto"
+    amp: bool = True
+    threads: int = 0
+    log_every: int = 50
+    checkpoint_every: int = 500
+    keep_checkpoints: int = 2
+    validate_every: int = 0
+    tensorboard: bool = True
+    licence: str = ""
+
+    def validate(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        self.tracker.validate()
+        self.sampling.validate()
+        for key in ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
+        for key in ("learning_rate", "clip_gradient"):
+            if not getattr(self, key) > 0:
+                raise ConfigError(f"{key}: {getattr(self, key)} is not above 0")
+        if self.max_minutes is not None and not self.max_minutes > 0:
+            raise ConfigError(f"max_minutes: {self.max_minutes} is not above 0", "null means no limit")
+        if not 0 <= self.ema_decay < 1:
+            raise ConfigError(f"ema_decay: {self.ema_decay} is not in [0, 1)")
+        if self.device not in ("auto", "cpu", "cuda"):
+            raise ConfigError(f"device: {self.device!r} is unknown", "auto, cpu or cuda")
+
+
+class Reporter(Protocol):
+    """Shows a training to whoever watches it."""
+
+    def progress(self, share: float, iteration: int) -> None:
+        """Say how much is done."""
+
+    def line(self, text: str) -> None:
+        """Say something worth keeping."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a training ended.
+
+    Attributes:
+        finished: whether it came to its end; otherwise ``signal`` interrupted it.
+        iteration: finished steps.
+        checkpoint: manifest of the last checkpoint (of the first process).
+        weights: exported weights, where finished.
+        scores: of the last validation, by set.
+        signal: number of the signal, or None.
+    """
+
+    finished: bool
+    iteration: int
+    checkpoint: Path | None
+    weights: Path | None
+    scores: dict[str, dict[str, float]]
+    signal: int | None = None
+
+
+class Trainer:
+    """One training run.
+
+    Args:
+        config: checked settings.
+        out: run folder.
+        world: the processes.
+        reporter: told about progress by the first process.
+        resume: go on from the newest checkpoint in ``out``.
+
+    Raises:
+        ConfigError: the folder holds a training that is not to be resumed, or one with other settings.
+        DataError: from reading data or the checkpoint.
+    """
+
+    def __init__(
+        self, config: TrainConfig, out: str | Path, world: World, reporter: Reporter, resume: bool = False
+    ) -> None:
+        self.config = config
+        self.out = Path(out)
+        self.world = world
+        self.reporter = reporter
+        manifest = latest_checkpoint(self._checkpoints)
+        if manifest is not None and not resume:
+            raise ConfigError(f"{self.out}: holds a training already", "go on with --resume, or choose another --out")
+        if manifest is None and resume:
+            raise ConfigError(f"{self._checkpoints}: no checkpoint to resume", "start without --resume")
+        if config.threads:
+            torch.set_num_threads(config.threads)
+        sources = load_sources(config.sources, [*config.validation, *config.held_out], config.data)
+        self.data_names = [sequence.name for source in sources for sequence in source.sequences]
+        self.validation = load_validation(config.validation, config.data)
+        torch.manual_seed(config.seed)
+        random.seed(config.seed)
+        self.tracker = HierarchicalTracker(config.tracker)
+        self.sampler = BatchSampler(sources, config.sampling, config.augment, (config.seed, world.rank))
+        self.iteration = 0
+        self.skipped = self.bad_in_a_row = 0
+        self.meter = Meter()
+        self._elapsed_before = 0.0
+        if manifest is None:
+            measuring = BatchSampler(sources, config.sampling, config.augment, (config.seed, _STATISTICS_STREAM))
+            batches = [measuring.sample()]
+            while sum(len(batch.detections) for batch in batches) < config.statistics_detections:
+                batches.append(measuring.sample())
+            fit_feature_statistics(self.tracker, batches)
+        self.tracker.to(world.device)
+        world.spread(self.tracker)
+        self.average = copy.deepcopy(self.tracker)
+        self.optimizer = torch.optim.AdamW(
+            self.tracker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+        )
+        if manifest is not None:
+            self._restore(load_checkpoint(manifest), manifest)
+        self._started = time.monotonic()
+
+    @property
+    def elapsed_seconds(self) -> float:
+        """Time spent in training, over all resumptions."""
+        return self._elapsed_before + time.monotonic() - self._started
+
+    @property
+    def exported(self) -> HierarchicalTracker:
+        """The tracker that is validated and shipped."""
+        return self.average if self.config.ema_decay else self.tracker
+
+    @property
+    def _checkpoints(self) -> Path:
+        return self.out / "checkpoints"
+
+    def run(self) -> Outcome:
+        """Train to the end, or until a signal asks to stop; either way the last state is saved.
+
+        Raises:
+            DivergedError: gradients are not finite.
+        """
+        config = self.config
+        log = MetricsLog(self.out, self.iteration, config.tensorboard) if self.world.is_first else None
+        self._started = time.monotonic()
+        scores: dict[str, dict[str, float]] = {}
+        validated = saved = -1
+        try:
+            with _stop_signals() as received:
+                while True:
+                    progress, stop = self.world.largest([self._progress(), max(received, default=0)])
+                    if progress >= 1 or stop:
+                        break
+                    self.step(progress)
+                    self.reporter.progress(self._progress(), self.iteration)
+                    if self.iteration % config.log_every == 0:
+                        self._log(log)
+                    if config.validate_every and self.iteration % config.validate_every == 0:
+                        scores, validated = self._validate(log), self.iteration
+                    if self.iteration % config.checkpoint_every == 0:
+                        self.save()
+                        saved = self.iteration
+                if saved != self.iteration:
+                    self.save()
+                manifest = latest_checkpoint(self._checkpoints) if self.world.is_first else None
+                if stop:
+                    return Outcome(False, self.iteration, manifest, None, scores, int(stop))
+                if validated != self.iteration:
+                    scores = self._validate(log)
+                return Outcome(True, self.iteration, manifest, self._export(), scores)
+        finally:
+            if log is not None:
+                log.close()
+
+    def step(self, progress: float) -> None:
+        """Take one optimiser step.
+
+        Args:
+            progress: share of the training that is done, which decides the learning rate.
+
+        Raises:
+            DivergedError: the gradient was not finite ``max_bad_steps`` times in a row.
+        """
+        config, world = self.config, self.world
+        for group in self.optimizer.param_groups:
+            group["lr"] = learning_rate(config, self.iteration, progress)
+        self.tracker.train()
+        batch = self.sampler.sample().to(world.device)
+        with torch.autocast(world.device.type, torch.bfloat16, enabled=config.amp and world.device.type == "cuda"):
+            result = objective(
+                self.tracker,
+                batch,
+                config.loss,
+                strictness=float(torch.rand(())) if config.random_strictness else 1.0,
+                active_levels=1 + self.iteration // config.level_warm_up if config.level_warm_up else None,
+            )
+        self.optimizer.zero_grad(set_to_none=True)
+        result.total.backward()
+        world.average_gradients(self.tracker.parameters())
+        norm = float(nn.utils.clip_grad_norm_(self.tracker.parameters(), config.clip_gradient))
+        self.iteration += 1
+        if not math.isfinite(norm):
+            self._skip(norm)
+            return
+        self.bad_in_a_row = 0
+        self.optimizer.step()
+        if config.ema_decay:
+            self._update_average()
+        self.meter.add(result, len(batch.detections), norm)
+
+    def save(self) -> None:
+        """Write a checkpoint; every process takes part, the first one writes."""
+        self.world.check_equal(self.tracker)
+        mine = {"sampler": self.sampler.state(), "random": random_states(), "meter": dict(self.meter.sums)}
+        ranks = self.world.gather(mine)
+        if not self.world.is_first:
+            return
+        tensors = {f"model:{name}": value for name, value in self.tracker.state_dict().items()}
+        tensors |= {f"average:{name}": value for name, value in self.average.state_dict().items()}
+        packed = pack_optimizer(self.optimizer, self.tracker)
+        tensors |= {f"optimizer:{name}": value for name, value in packed.items()}
+        state = {
+            "elapsed_seconds": self.elapsed_seconds,
+            "skipped": self.skipped,
+            "bad_in_a_row": self.bad_in_a_row,
+            "config": asdict(self.config),
+            "data": self.data_names,
+            "ranks": ranks,
+        }
+        save_checkpoint(self._checkpoints, Checkpoint(self.iteration, tensors, state), self.config.keep_checkpoints)
+
+    def _restore(self, checkpoint: Checkpoint, manifest: Path) -> None:
+        state = checkpoint.state
+        self._check_same(state, manifest)
+        groups: dict[str, dict[str, torch.Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        for key, value in checkpoint.tensors.items():
+            group, _, name = key.partition(":")
+            groups[group][name] = value
+        load_state(self.tracker, groups["model"], manifest)
+        load_state(self.average, groups["average"], manifest)
+        unpack_optimizer(self.optimizer, self.tracker, groups["optimizer"])
+        self.iteration = checkpoint.iteration
+        self.skipped, self.bad_in_a_row = int(state["skipped"]), int(state["bad_in_a_row"])
+        self._elapsed_before = float(state["elapsed_seconds"])
+        mine = state["ranks"][self.world.rank]
+        self.sampler.restore(mine["sampler"])
+        self.meter.include(mine["meter"])
+        restore_random_states(mine["random"])
+
+    def _check_same(self, state: Any, manifest: Path) -> None:  # noqa: ANN401 - JSON
+        now, then = _flat(asdict(self.config)), _flat(state["config"])
+        changed = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
+        changed = [key for key in changed if key.split(".")[0] not in _FREE]
+        if changed:
+            listed = ", ".join(f"{key} was {then.get(key)!r}, is {now.get(key)!r}" for key in changed[:5])
+            raise ConfigError(
+                f"{manifest}: made with other settings: {listed}", "set them back, or start again in another --out"
+            )
+        if state["data"] != self.data_names:
+            lost = sorted(set(state["data"]) ^ set(self.data_names)) or ["another order"]
+            raise ConfigError(f"{manifest}: made with other data: {', '.join(lost[:5])}", "use the same --data")
+        if len(state["ranks"]) != self.world.size:
+            raise ConfigError(
+                f"{manifest}: made by {len(state['ranks'])} processes, now there are {self.world.size}",
+                f"torchrun --nproc-per-node {len(state['ranks'])}",
+            )
+
+    def _progress(self) -> float:
+        """Return the share of the training that is done, by iterations or by the first process's clock."""
+        done = self.iteration / self.config.max_iterations
+        if self.config.max_minutes is None or not self.world.is_first:
+            return done
+        return max(done, self.elapsed_seconds / (60 * self.config.max_minutes))
+
+    def _skip(self, norm: float) -> None:
+        self.skipped += 1
+        self.bad_in_a_row += 1
+        logger.warning("iteration %d: gradient norm %s, step skipped (%d so far)", self.iteration, norm, self.skipped)
+        if self.bad_in_a_row >= self.config.max_bad_steps:
+            raise DivergedError(
+                f"iteration {self.iteration}: no finite gradient {self.bad_in_a_row} times in a row",
+                "lower learning_rate or clip_gradient and resume an earlier checkpoint, or set amp=false",
+            )
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        # Early on a short memory, so that the random start is forgotten.
+        decay = min(self.config.ema_decay, self.iteration / (self.iteration + 20))
+        for average, current in zip(self.average.parameters(), self.tracker.parameters(), strict=True):
+            average.lerp_(current, 1 - decay)
+
+    def _log(self, log: MetricsLog | None) -> None:
+        sums = self.world.gather(dict(self.meter.sums))
+        self.meter.clear()
+        if log is None:
+            return
+        together = Meter()
+        for part in sums:
+            together.include(part)
+        values = {
+            "elapsed_seconds": round(self.elapsed_seconds, 3),
+            "learning_rate": self.optimizer.param_groups[0]["lr"],
+            "skipped_steps": self.skipped,
+            **together.means(),
+        }
+        log.write("train", self.iteration, values)
+        self.reporter.line(_training_line(self.iteration, values))
+
+    def _validate(self, log: MetricsLog | None) -> dict[str, dict[str, float]]:
+        if not self.validation:
+            return {}
+        scores = validate(self.exported, self.validation, self.world)
+        for name, values in scores.items():
+            if log is not None:
+                log.write(f"validation {name}", self.iteration, values)
+                shown = "  ".join(f"{key} {value:.2f}" for key, value in values.items() if "/" not in key)
+                self.reporter.line(f"validation {name} after {self.iteration}: {shown}; {_level_text(values)}")
+        return scores
+
+    def _export(self) -> Path | None:
+        if not self.world.is_first:
+            return None
+        path = self.out / "weights.safetensors"
+        info = WeightsInfo(
+            config=self.config.tracker,
+            licence=self.config.licence,
+            data=self.data_names,
+            seed=self.config.seed,
+            iterations=self.iteration,
+            revision=code_revision(),
+        )
+        export_weights(path, self.exported, info)
+        return path
+
+
+def learning_rate(config: TrainConfig, iteration: int, progress: float) -> float:
+    """Return the learning rate of a step: linear warm-up, then a cosine over the progress of the training."""
+    warm = min(1.0, (iteration + 1) / config.warm_up) if config.warm_up else 1.0
+    low = config.final_learning_rate
+    return config.learning_rate * warm * (low + (1 - low) * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0))))
+
+
+@contextmanager
+def _stop_signals() -> Iterator[list[int]]:
+    """Yield a list that SIGINT and SIGTERM append to, once; a second one acts as usual."""
+    received: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield received
+        return
+    usual = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        signal.signal(number, usual[number])
+
+    for number in usual:
+        signal.signal(number, note)
+    try:
+        yield received
+    finally:
+        for number, handler in usual.items():
+            signal.signal(number, handler)
+
+
+def _training_line(iteration: int, values: dict[str, float]) -> str:
+    skipped = f"  skipped {values['skipped_steps']:.0f}" if values["skipped_steps"] else ""
+    minutes = values["elapsed_seconds"] / 60
+    return f"{iteration}: {minutes:.1f} min  loss {values.get('loss', math.nan):.4f}{skipped}  {_level_text(values)}"
+
+
+def _level_text(values: dict[str, float]) -> str:
+    """Return precision/recall of each level in percent, lowest level first, then of keeping detections."""
+    names = [key.removeprefix("precision/") for key in values if key.startswith("precision/")]
+    return "  ".join(f"{n} {100 * values[f'precision/{n}']:.1f}/{100 * values[f'recall/{n}']:.1f}" for n in names)
+
+
+def _flat(value: object, prefix: str = "") -> dict[str, object]:
+    """Return nested mappings and lists as one mapping of dotted names."""
+    if isinstance(value, dict):
+        pairs = value.items()
+    elif isinstance(value, list):
+        pairs = ((str(i), entry) for i, entry in enumerate(value))  # type: ignore[assignment]
+    else:
+        return {prefix: value}
+    flat: dict[str, object] = {}
+    for key, entry in pairs:
+        flat |= _flat(entry, f"{prefix}.{key}" if prefix else str(key))
+    return flat
