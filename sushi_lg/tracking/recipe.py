@@ -55,16 +55,16 @@ class OutputConfig:
 
 
 def default_levels() -> list[LevelConfig]:
-    """Return the shipped hierarchy: gaps double from 1 to 128 frames, thresholds fall from 0.95 to 0.5."""
+    """Return the shipped hierarchy: gaps double from 1 to 128 frames, thresholds fall from 0.98 to 0.3."""
     return [
-        LevelConfig(1, 4, 1, 1, 0.95, "detections"),
-        LevelConfig(2, 6, 1, 1, 0.9),
-        LevelConfig(4, 6, 1, 1, 0.8),
-        LevelConfig(8, 8, 1, 2, 0.7),
+        LevelConfig(1, 4, 1, 1, 0.98, "detections"),
+        LevelConfig(2, 6, 1, 1, 0.95),
+        LevelConfig(4, 6, 1, 1, 0.9),
+        LevelConfig(8, 8, 1, 2, 0.8),
         LevelConfig(16, 8, 2, 4, 0.6),
         LevelConfig(32, 8, 2, 6),
-        LevelConfig(64, 8, 3, 6),
-        LevelConfig(128, 8, 3, 8),
+        LevelConfig(64, 8, 3, 6, 0.4),
+        LevelConfig(128, 8, 3, 8, 0.3),
     ]
 
 
