@@ -46,8 +46,9 @@ def track(
     overrides = [word for word in sources if word not in names]
     if not names:
         raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
-    tracker, run, notes = _make_tracker(recipe, weights, config, overrides)
+    settings, run = _read_settings(recipe, config, overrides)
     sequences, source = _open_sources(names, data, run["missing"])
+    tracker, notes = _make_tracker(settings, weights)
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
     _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
 
@@ -94,33 +95,58 @@ def track(
     typer.echo(f"wrote {folder / 'tracks'}")
 
 
-def _make_tracker(
-    recipe: str, weights: str | None, config: Path | None, overrides: list[str]
-) -> tuple[Any, dict[str, Any], dict[str, Any]]:
-    """Return the tracker, how to run it, and what to note about it in results."""
-    import dataclasses
-
-    from sushi_lg.config import load_config
+def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tuple[Any, dict[str, Any]]:
+    """Return the settings of the recipe, and how to run it."""
+    from sushi_lg.config import load_config, load_yaml, recipe_path
     from sushi_lg.tracking.recipe import TrackerConfig
-    from sushi_lg.tracking.weights import load_tracker, weights_path
+    from sushi_lg.tracking.sushi import SushiConfig
 
     @dataclass
-    class TrackConfig(TrackerConfig):
+    class DefaultRun(TrackerConfig):
         missing: Choice = Choice.error
         on_bad_row: Choice = Choice.error
         device: str = "auto"
 
-    settings = load_config(TrackConfig, recipe, config, overrides)
-    plain = TrackerConfig(**{f.name: getattr(settings, f.name) for f in fields(TrackerConfig)})
-    path = weights_path(weights or "default")
+    @dataclass
+    class SushiRun(SushiConfig):
+        missing: Choice = Choice.error
+        on_bad_row: Choice = Choice.error
+        device: str = "auto"
+
+    # The published recipes are told by their window; the default one has none.
+    is_published = recipe in ("sushi", "lgmot") or "window" in (load_yaml(recipe_path(recipe)) or {})
+    schema, plain = (SushiRun, SushiConfig) if is_published else (DefaultRun, TrackerConfig)
+    loaded: Any = load_config(schema, recipe, config, overrides)
     run = {
-        "missing": settings.missing.value,
-        "on_bad_row": settings.on_bad_row.value,
-        "device": settings.device,
-        "decimals": settings.output.decimals,
+        "missing": loaded.missing.value,
+        "on_bad_row": loaded.on_bad_row.value,
+        "device": loaded.device,
+        "decimals": loaded.decimals if is_published else loaded.output.decimals,
     }
+    return plain(**{f.name: getattr(loaded, f.name) for f in fields(plain)}), run
+
+
+def _make_tracker(settings: Any, weights: str | None) -> tuple[Any, dict[str, Any]]:  # noqa: ANN401 - one of two recipes
+    """Return the tracker and what to note about it in results."""
+    import dataclasses
+
+    from sushi_lg.errors import WeightsError
+    from sushi_lg.tracking.recipe import TrackerConfig
+    from sushi_lg.tracking.sushi import load_sushi
+    from sushi_lg.tracking.weights import load_tracker, weights_path
+
+    if isinstance(settings, TrackerConfig):
+        path = weights_path(weights or "default")
+        tracker: Any = load_tracker(path, settings)
+    elif weights is None:
+        raise WeightsError(
+            "the published recipes ship without weights", "give --weights FILE, made by `sushi-lg import-checkpoint`"
+        )
+    else:
+        path = Path(weights)
+        tracker = load_sushi(path, settings)
     notes = {"weights": str(weights or "default"), "weights_sha256": _sha256(path)}
-    return load_tracker(path, plain), run, {**notes, "settings": dataclasses.asdict(plain)}
+    return tracker, {**notes, "settings": dataclasses.asdict(settings)}
 
 
 def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[list[Sequence], dict[str, Any]]:

@@ -42,32 +42,55 @@ def finish(
     kept = keep_members(tracklets, probability, config)
     members = tracklets.order[kept[tracklets.order]].cpu().numpy()
     owner = tracklets.member_of.cpu().numpy()[members]
+    longest = config.max_gap_filled if hidden_people_annotated else config.max_gap_filled_unannotated
+    return fill_gaps(detections, members, owner, boxes_xyxy, longest)
+
+
+def fill_gaps(
+    detections: Detections, members: NDArray[np.int64], owner: NDArray[np.int64], boxes_xyxy: Tensor, longest: int
+) -> TrajectoryTable:
+    """Return the boxes of trajectories with short gaps filled linearly.
+
+    Args:
+        detections: N detections of one clip.
+        members: (K,) detections that are kept, sorted by (trajectory, frame).
+        owner: (K,) trajectory of each.
+        boxes_xyxy: (N, 4) boxes to write for the detections.
+        longest: gaps of more frames between two detections stay open.
+
+    Returns:
+        Boxes sorted by (trajectory, frame); trajectories are numbered from 1 by first frame, then first detection, so
+        that dropped ones leave no holes. A filled box has the lower confidence of its two neighbours.
+    """
+    if len(members) == 0:
+        return empty_table()
     frame = detections.frame.cpu().numpy()[members]
     corners = boxes_xyxy.cpu().numpy()[members].astype(np.float64)
     score = detections.score.cpu().numpy()[members].astype(np.float64)
-
-    longest = config.max_gap_filled if hidden_people_annotated else config.max_gap_filled_unannotated
     source, weight, filled_frame = _fill(owner, frame, longest)
     is_filled = weight > 0
-    following = np.minimum(source + 1, max(len(owner) - 1, 0))
+    following = np.minimum(source + 1, len(owner) - 1)
     boxes = corners[source]
     boxes[is_filled] = _between(
-        detections, members, corners, source[is_filled], following[is_filled], weight[is_filled], filled_frame[is_filled]
+        detections,
+        members,
+        corners,
+        source[is_filled],
+        following[is_filled],
+        weight[is_filled],
+        filled_frame[is_filled],
     )
-    confidence = np.where(is_filled, np.minimum(score[source], score[following]), score[source])
-    track = owner[source]
-    # Numbers follow the first remaining detection; dropped tracklets leave no holes.
-    first = np.full(len(tracklets), np.iinfo(np.int64).max)
-    np.minimum.at(first, owner, frame * np.int64(len(detections) + 1) + members)
-    rank = np.empty(len(tracklets), dtype=np.int64)
-    rank[np.argsort(first, kind="stable")] = np.arange(len(tracklets))
+    # Detections are sorted by frame, so the first member of a trajectory says when it begins.
+    _, begins, dense = np.unique(owner, return_index=True, return_inverse=True)
+    rank = np.empty(len(begins), dtype=np.int64)
+    rank[np.argsort(members[begins], kind="stable")] = np.arange(len(begins))
     return TrajectoryTable(
         frame=filled_frame,
-        track_id=rank[track] + 1,
+        track_id=rank[dense[source]] + 1,
         boxes_ltwh=np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
-        confidence=confidence,
+        confidence=np.where(is_filled, np.minimum(score[source], score[following]), score[source]),
         is_interpolated=is_filled,
-        detection_index=np.where(is_filled, -1, members[source]) if len(members) else np.zeros(0, dtype=np.int64),
+        detection_index=np.where(is_filled, -1, members[source]),
     )
 
 
@@ -98,8 +121,6 @@ def _fill(
     track: NDArray[np.int64], frame: NDArray[np.int64], longest: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.int64]]:
     """Return for every result row the row before it, the weight of the row after that, and the frame."""
-    if len(track) == 0:
-        return np.zeros(0, dtype=np.int64), np.zeros(0), np.zeros(0, dtype=np.int64)
     gap = np.diff(frame, append=frame[-1] + 1)
     gap[np.diff(track, append=-1) != 0] = 1
     gap[gap > longest] = 1

@@ -1,0 +1,290 @@
+"""Recipes ``sushi`` and ``lgmot``: the published algorithm (Cetintas et al., 2023; levels of LG-MOT, 2024).
+
+Windows of up to 512 frames with half overlap, levels that double from 2 frames on, candidates inside chunks, reciprocal
+nearest neighbours, linear-program rounding (solved as a matching), stitching, unlimited interpolation. All windows of a
+video run as one flat batch of clips; candidates never cross clips.
+
+Shapes: N detections, M tracklets, E edges.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from sushi_lg.data.files import atomic_path
+from sushi_lg.data.trajectory_io import TrajectoryTable
+from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.graph.candidates import mutual_nearest, nearest_pairs, successors_within_chunk
+from sushi_lg.graph.ends import tracklet_ends
+from sushi_lg.graph.features import FEATURES, Pairs, edge_features
+from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
+from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.nn.edge_scorer import EdgeScorer, EdgeScorerConfig
+from sushi_lg.solver.matching import maximum_weight_matching
+from sushi_lg.structures import Detections
+from sushi_lg.tracking.finish import empty_table, fill_gaps
+from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
+from sushi_lg.tracking.stitch import stitch, window_ranges
+
+_UNLIMITED = np.iinfo(np.int64).max
+_HEADER = "sushi_lg_published"
+
+
+@dataclass
+class SushiLevelConfig:
+    """One level.
+
+    Attributes:
+        frames: frames a chunk covers.
+        num_neighbours: K, shared by predecessors and successors; an edge must be among the K of both ends.
+        motion_weight: None prunes by feet distance; otherwise the weight of motion against appearance.
+        motion_frames: window of velocities and horizon of predictions; 0 where motion is not used.
+        features: names of edge features.
+    """
+
+    frames: int = 2
+    num_neighbours: int = 10
+    motion_weight: float | None = 0.05
+    motion_frames: int = 1
+    features: list[str] = field(default_factory=lambda: list(FEATURES))
+
+
+def doubling_levels(frames: list[int], motion_weight: float = 0.05) -> list[SushiLevelConfig]:
+    """Return the published levels for these chunk lengths."""
+    without_motion = [name for name in FEATURES if name != "motion"]
+    first = SushiLevelConfig(frames[0], 10, None, 1, without_motion)
+    return [first, *(SushiLevelConfig(c, 10, motion_weight, before) for before, c in zip(frames, frames[1:], strict=False))]
+
+
+@dataclass
+class SushiConfig:
+    """The published recipe.
+
+    Attributes:
+        window: frames a window covers.
+        overlap: share of a window that the next one repeats.
+        min_score: detections below are left out (the released code: 0.65 for ByteTrack's detections).
+        levels: lowest first; each chunk length divides the next.
+        scorer: network.
+        min_length: shortest trajectory, in detections.
+        interpolate: fill every gap.
+        decimals: digits in result files; None = all.
+    """
+
+    window: int = 512
+    overlap: float = 0.5
+    min_score: float = 0.65
+    levels: list[SushiLevelConfig] = field(default_factory=lambda: doubling_levels([2**n for n in range(1, 10)]))
+    scorer: EdgeScorerConfig = field(default_factory=EdgeScorerConfig)
+    min_length: int = 2
+    interpolate: bool = True
+    decimals: int | None = None
+
+    def validate(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        if not self.levels:
+            raise ConfigError("levels: empty", "give at least one level")
+        for number, level in enumerate(self.levels):
+            unknown = [name for name in level.features if name not in FEATURES]
+            if unknown:
+                raise ConfigError(f"levels.{number}.features: {', '.join(unknown)} unknown", f"of {', '.join(FEATURES)}")
+            if number and level.frames % self.levels[number - 1].frames:
+                raise ConfigError(f"levels.{number}.frames: {level.frames} is no multiple of the level below")
+        if self.levels[-1].frames != self.window:
+            raise ConfigError(f"window: {self.window}, but the last level covers {self.levels[-1].frames} frames")
+
+
+class ChunkBuilder:
+    """Builds the graph of one level.
+
+    Args:
+        config: the level.
+        origin: (C,) first frame of each clip.
+    """
+
+    def __init__(self, config: SushiLevelConfig, origin: Tensor) -> None:
+        self.config = config
+        self.origin = origin
+
+    def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
+        """Return the candidates of a level; distances are computed in blocks, never for all pairs at once."""
+        config = self.config
+        ends = tracklet_ends(detections, tracklets, config.motion_frames)
+        low, high = successors_within_chunk(tracklets, config.frames, self.origin)
+
+        def cost(earlier: Tensor, later: Tensor) -> Tensor:
+            if config.motion_weight is None:
+                return feet_distance(ends, earlier, later)
+            motion = motion_score(tracklets, ends, config.motion_frames, earlier, later)
+            return motion_appearance_cost(motion, appearance_distance(ends, earlier, later), config.motion_weight)
+
+        pairs, values, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
+        kept = mutual_nearest(pairs, values, len(tracklets), config.num_neighbours)
+        edge_index = pairs[:, kept]
+        seen = Pairs(detections, tracklets, ends, config.motion_frames, edge_index[0], edge_index[1])
+        return LevelGraph(
+            edge_index=edge_index,
+            edge_features=edge_features(seen, config.features),
+            cost=values[kept],
+            node_features=None,
+            num_nodes=len(tracklets),
+            num_candidates=considered,
+        )
+
+
+def round_scores(graph: LevelGraph, scores: LevelScores) -> Tensor:
+    """Accept edges as the published linear program does: weight 2 * score - 1 over edges that score at least 0.5."""
+    return maximum_weight_matching(graph.edge_index, 2 * scores.probability.detach() - 1, graph.num_nodes)
+
+
+class SushiTracker(nn.Module):
+    """Network and hierarchy of the published recipes.
+
+    Args:
+        config: the recipe.
+    """
+
+    def __init__(self, config: SushiConfig) -> None:
+        super().__init__()
+        config.validate()
+        self.config = config
+        self.scorer = EdgeScorer(config.scorer, [len(level.features) for level in config.levels])
+
+    def run(self, detections: Detections, solvers: list[Solver] | None = None) -> Iterator[LevelResult]:
+        """Yield the result of every level for clips no longer than the window.
+
+        Args:
+            detections: one or more clips.
+            solvers: one a level instead of the published rounding.
+        """
+        never = torch.iinfo(torch.int64).max
+        origin = torch.full((detections.num_clips,), never, device=detections.frame.device)
+        origin = origin.scatter_reduce(0, detections.clip, detections.frame, "amin")
+        levels = []
+        for number, level in enumerate(self.config.levels):
+
+            def score(graph: LevelGraph, number: int = number) -> LevelScores:
+                scores: LevelScores = self.scorer(graph, number)
+                return scores
+
+            solve = round_scores if solvers is None else solvers[number]
+            levels.append(Level(build=ChunkBuilder(level, origin), score=score, solve=solve))
+        return run_hierarchy(levels, detections)
+
+    @torch.inference_mode()
+    def link(self, detections: Detections) -> NDArray[np.int64]:
+        """Return the stitched trajectory of every detection of a video, before anything is dropped.
+
+        Args:
+            detections: N detections of one clip; without embeddings the appearance distance is 0 everywhere.
+
+        Returns:
+            (N,) int64 numbers from 0.
+        """
+        frames = detections.frame.cpu().numpy()
+        windows = window_ranges(frames, self.config.window, self.config.overlap)
+        if not windows:
+            return np.zeros(0, dtype=np.int64)
+        bounds = [(np.searchsorted(frames, low), np.searchsorted(frames, high, side="right")) for low, high in windows]
+        device = detections.frame.device
+        clips = [
+            detections.select(torch.arange(int(low), int(high), device=device)) for low, high in bounds
+        ]
+        last = None
+        for result in self.run(Detections.concatenate(clips)):
+            last = result
+        assert last is not None
+        label = last.after.member_of.cpu().numpy()
+        parts = np.split(label, np.cumsum([len(clip) for clip in clips])[:-1])
+        held = [np.arange(low, high) for low, high in bounds]
+        return stitch(len(detections), [(h, p - p.min()) for h, p in zip(held, parts, strict=True)])
+
+    @torch.inference_mode()
+    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+        """Return the trajectories of one clip as the released code writes them, with confidence 1 and ids from 1.
+
+        Args:
+            detections: N detections of one clip; those below the recipe's ``min_score`` are left out.
+            hidden_people_annotated: the released code is run without interpolation where this is not so.
+        """
+        used = torch.nonzero(detections.score >= self.config.min_score).squeeze(1)
+        detections = detections.select(used)
+        if len(detections) == 0:
+            return empty_table()
+        track = self.link(detections)
+        members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
+        members = members[np.argsort(track[members], kind="stable")]
+        longest = _UNLIMITED if self.config.interpolate and hidden_people_annotated else 1
+        still = replace(detections, camera=None)  # the released code knows nothing of camera motion
+        table = fill_gaps(still, members, track[members], detections.boxes_xyxy, longest)
+        index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
+        return replace(table, detection_index=index, confidence=np.ones(len(table)))
+
+
+def save_sushi(path: str | Path, tracker: SushiTracker, about: dict[str, Any]) -> None:
+    """Write the network of a published recipe.
+
+    Args:
+        path: target, ``.safetensors``.
+        tracker: with the weights to keep.
+        about: what else to state in the header (source, checksum ...), JSON values.
+    """
+    header = {**about, "shape": _shape(tracker.config)}
+    tensors = {name: value.detach().cpu().contiguous() for name, value in tracker.scorer.state_dict().items()}
+    with atomic_path(Path(path)) as staged:
+        save_file(tensors, staged, metadata={_HEADER: json.dumps(header, sort_keys=True)})
+
+
+def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
+    """Return a tracker of a published recipe with the weights of a file.
+
+    Args:
+        path: written by ``save_sushi``.
+        config: the recipe; ``scorer.node_input`` and ``scorer.level_embedding`` follow the file.
+
+    Raises:
+        WeightsError: no such file, another format, or made for other levels or sharing.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file", "check the path given with --weights")
+    try:
+        with safe_open(path, framework="pt") as stored:
+            text = (stored.metadata() or {}).get(_HEADER)
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
+    if text is None:
+        raise WeightsError(
+            f"{path}: not weights of recipe sushi or lgmot",
+            "run `sushi-lg import-checkpoint` on the original file; weights of recipe default need --recipe default",
+        )
+    shape = json.loads(text)["shape"]
+    scorer = replace(config.scorer, node_input=shape["node_input"], level_embedding=shape["level_embedding"])
+    config = replace(config, scorer=scorer)
+    if _shape(config) != shape:
+        raise WeightsError(f"{path}: made for {shape}, the recipe is {_shape(config)}", "choose the other --recipe")
+    tracker = SushiTracker(config)
+    tracker.scorer.load_state_dict(tensors)
+    return tracker.eval()
+
+
+def _shape(config: SushiConfig) -> dict[str, Any]:
+    """Return what fixes the tensors of the network."""
+    return {**asdict(config.scorer), "edge_widths": [len(level.features) for level in config.levels]}

@@ -1,0 +1,248 @@
+"""Weights of the original SUSHI and LG-MOT code under our names.
+
+Pickled checkpoints are read weights-only, recognised by their keys and shapes, renamed, and compared number by number
+with a plain evaluation of the original layout before anything is written. LG-MOT's layout is known from its source
+only: it is tested with state dicts made here, not with released weights.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import pickle
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn.functional import linear
+
+from sushi_lg.errors import WeightsError
+from sushi_lg.graph.structures import LevelGraph
+from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+
+_LEVEL_TABLE = "edge_level_embed.weight"
+_LAYERS = {"0": 0, "3": 1, "6": 2}  # linear layers inside the original's Sequential, which also holds ReLU and dropout
+_PARTS = {
+    "encoder.node_mlp": "node_encoder.0",
+    "encoder.edge_mlp": "edge_encoder",
+    "MPNet.edge_model.edge_mlp": "passing.edge_update",
+    "MPNet.node_model.flow_in_mlp": "passing.from_earlier",
+    "MPNet.node_model.flow_out_mlp": "passing.from_later",
+    "classifier.edge_mlp": "classifier",
+}
+_SPLIT_PARTS = {**_PARTS, "encoder.node_mlp1": "node_encoder.0", "encoder.node_mlp2": "node_encoder.1"}
+_KEY = re.compile(r"layers\.(\d+)\.(.+?)\.(?:fc_layers\.)?(\d+)\.(weight|bias)$")
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What was found in a checkpoint.
+
+    Attributes:
+        recipe: sushi or lgmot.
+        tracker: ready to run, with the recipe's usual levels if their number fits.
+        ignored: keys that carry nothing the network uses.
+        largest_difference: between the original layout and ours, over random inputs, in logits.
+        sha256: of the file.
+    """
+
+    recipe: str
+    tracker: SushiTracker
+    ignored: list[str]
+    largest_difference: float
+    sha256: str
+
+
+def import_checkpoint(path: str | Path) -> Imported:
+    """Read a checkpoint of the original code.
+
+    Args:
+        path: ``.pth`` (state dict, or a dict that holds one) or ``.safetensors``.
+
+    Raises:
+        WeightsError: unreadable, unsafe, unknown keys, or numbers that do not come out the same.
+    """
+    path = Path(path)
+    state = unwrap(_read(path))
+    recipe = recognise(state)
+    num_levels = 1 + max(int(match[1]) for key in state if (match := _KEY.match(key)))
+    ignored = sorted(key for key in state if recipe == "lgmot" and ".encoder.node_mlp." in key)
+    used = {key: value for key, value in state.items() if key not in ignored}
+    renamed = import_state_dict(used, num_levels)
+    frames = [2**n for n in range(1, num_levels + 1)] if recipe == "sushi" else [5, 25, 75, 150]
+    if len(frames) != num_levels:
+        raise WeightsError(f"{path}: {num_levels} levels, {recipe} has {len(frames)}", "only the published layouts")
+    config = SushiConfig(window=frames[-1], levels=doubling_levels(frames))
+    config.scorer.split_node_encoder = recipe == "lgmot"
+    config.scorer.node_input = renamed["blocks.0.node_encoder.0.layers.0.weight"].shape[1]
+    config.scorer.level_embedding = _LEVEL_TABLE in state
+    tracker = SushiTracker(config)
+    try:
+        tracker.scorer.load_state_dict(renamed)
+    except RuntimeError as error:
+        raise WeightsError(f"{path}: does not fit recipe {recipe}: {error}") from error
+    difference = largest_difference(used, tracker, recipe)
+    if not difference <= 1e-5:
+        raise WeightsError(f"{path}: logits differ by {difference:.2e} after import", "please report this file")
+    return Imported(recipe, tracker.eval(), ignored, difference, hashlib.sha256(path.read_bytes()).hexdigest())
+
+
+def recognise(state: Mapping[str, Tensor]) -> str:
+    """Return ``sushi`` or ``lgmot``.
+
+    Raises:
+        WeightsError: neither; names the first unknown keys.
+    """
+    if not any(key.startswith("layers.") and ".MPNet." in key for key in state):
+        shown = ", ".join(list(state)[:5])
+        raise WeightsError(f"not a SUSHI or LG-MOT state dict; first keys: {shown}", "give the hierarchy's checkpoint")
+    return "lgmot" if any(".encoder.node_mlp1." in key for key in state) else "sushi"
+
+
+def import_state_dict(
+    state: Mapping[str, Tensor], num_levels: int, *, check_copies: bool = True
+) -> dict[str, Tensor]:
+    """Return tensors of ``EdgeScorer`` from tensors under the original names.
+
+    Args:
+        state: original names; ``layers.1`` .. are copies of one shared block.
+        num_levels: levels to keep; rows of the level table beyond them are cut off.
+        check_copies: demand that the copies of the shared block are equal.
+
+    Raises:
+        WeightsError: a key nobody knows, or copies that differ.
+    """
+    parts = _SPLIT_PARTS if any(".encoder.node_mlp1." in key for key in state) else _PARTS
+    result: dict[str, Tensor] = {}
+    unknown = []
+    for key, value in state.items():
+        if key == _LEVEL_TABLE:
+            result["level_embedding.weight"] = value[:num_levels].clone()
+            continue
+        match = _KEY.match(key)
+        name = None if match is None else _new_name(parts, match[2], match[3], match[4])
+        if match is None or name is None:
+            unknown.append(key)
+            continue
+        level = int(match[1])
+        if level >= num_levels:
+            continue
+        target = f"blocks.{min(level, 1)}.{name}"
+        if target in result:
+            if check_copies and not torch.equal(result[target], value):
+                raise WeightsError(
+                    f"{key}: differs from the same tensor of layers.1, so levels do not share weights",
+                    "weights trained with share_weights=none cannot be imported yet",
+                )
+            continue
+        result[target] = value.clone()
+    if unknown:
+        raise WeightsError(f"{len(unknown)} unknown keys: {', '.join(unknown[:8])}", "is this another network?")
+    return result
+
+
+def unwrap(content: Any) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a pickle holds
+    """Return the state dict inside a checkpoint: wrappers and DataParallel's prefix removed.
+
+    Raises:
+        WeightsError: no tensors by name.
+    """
+    for wrapper in ("model", "state_dict", "model_state_dict"):
+        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
+            content = content[wrapper]
+    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()) or not content:
+        raise WeightsError("the file does not hold tensors by name", "give a state dict or a checkpoint with one")
+    prefix = "module." if all(key.startswith("module.") for key in content) else ""
+    return {key.removeprefix(prefix): value.float() for key, value in content.items()}
+
+
+def largest_difference(state: Mapping[str, Tensor], tracker: SushiTracker, recipe: str) -> float:
+    """Compare our network with a plain evaluation of the original layout on random graphs.
+
+    Returns:
+        Largest absolute difference of logits, relative to their size where that is above 1.
+    """
+    generator = torch.Generator().manual_seed(0)
+    worst = 0.0
+    for level, block in enumerate(tracker.scorer.block_of):
+        width = tracker.scorer.blocks[block].edge_encoder.in_features
+        nodes = 12
+        earlier, later = torch.triu_indices(nodes, nodes, 1)
+        features = torch.randn(len(earlier), width, generator=generator)
+        graph = LevelGraph(torch.stack([earlier, later]), features, features[:, 0], None, nodes, len(earlier))
+        with torch.no_grad():
+            ours = tracker.scorer.eval()(graph, level).step_logits[-1]
+            theirs = _original_logits(state, level, recipe, graph)
+        error = (ours - theirs).abs() / theirs.abs().clamp(min=1)
+        worst = max(worst, float(error.max()))
+    return worst
+
+
+def _original_logits(state: Mapping[str, Tensor], level: int, recipe: str, graph: LevelGraph) -> Tensor:
+    """Return (2, E) logits in the original's own order of operations: all directed edges, concatenations, 12 steps."""
+    base = f"layers.{level}."
+
+    def mlp(name: str, inputs: Tensor, *, last_relu: bool = True) -> Tensor:
+        numbers = sorted(
+            {int(match[3]) for key in state if (match := _KEY.match(key)) and key.startswith(base + name + ".")}
+        )
+        infix = "fc_layers." if f"{base}{name}.fc_layers.{numbers[0]}.weight" in state else ""
+        for number in numbers:
+            key = f"{base}{name}.{infix}{number}."
+            inputs = linear(inputs, state[key + "weight"], state[key + "bias"])
+            if last_relu or number != numbers[-1]:
+                inputs = inputs.relu()
+        return inputs
+
+    encoder = ["encoder.node_mlp1", "encoder.node_mlp2"] if recipe == "lgmot" else ["encoder.node_mlp"]
+    width = state[f"{base}{encoder[0]}.fc_layers.0.weight"].shape[1]
+    nodes = torch.zeros(graph.num_nodes, width)
+    for part in encoder:
+        nodes = mlp(part, nodes)
+    initial = mlp("encoder.edge_mlp", graph.edge_features.repeat(2, 1))
+    if _LEVEL_TABLE in state:
+        initial = initial + state[_LEVEL_TABLE][level]
+    row = graph.edge_index.reshape(-1)
+    column = graph.edge_index.flip(0).reshape(-1)
+    edges, to_future = initial, row < column
+    for _ in range(12):
+        edges = mlp("MPNet.edge_model.edge_mlp", torch.cat([nodes[row], nodes[column], initial, edges], dim=1))
+        both = []
+        for name, chosen in (("flow_in_mlp", ~to_future), ("flow_out_mlp", to_future)):
+            sent = mlp(f"MPNet.node_model.{name}", torch.cat([nodes[column[chosen]], edges[chosen]], dim=1))
+            both.append(torch.zeros_like(nodes).index_add(0, row[chosen], sent))
+        nodes = mlp("MPNet.node_model.node_mlp", torch.cat(both, dim=1))
+    return mlp("classifier.edge_mlp", edges, last_relu=False).reshape(2, -1)
+
+
+def _new_name(parts: Mapping[str, str], part: str, number: str, kind: str) -> str | None:
+    if part == "MPNet.node_model.node_mlp" and number == "0":
+        return f"passing.node_update.layers.0.{kind}"
+    if part not in parts or number not in _LAYERS:
+        return None
+    return f"{parts[part]}.layers.{_LAYERS[number]}.{kind}"
+
+
+def _read(path: Path) -> Any:  # noqa: ANN401 - whatever a pickle holds
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file", "give a .pth or .safetensors file")
+    if path.suffix == ".safetensors":
+        try:
+            return load_file(path)
+        except SafetensorError as error:
+            raise WeightsError(f"{path}: not a safetensors file ({error})") from error
+    version = tuple(int(number) for number in torch.__version__.split(".")[:2])
+    if version < (2, 6):  # CVE-2025-32434: weights_only was not safe before
+        raise WeightsError(f"torch {torch.__version__} cannot read pickles safely", "install torch 2.6 or newer")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+        raise WeightsError(
+            f"{path}: refused: {str(error).splitlines()[0]}",
+            "only tensors are read from checkpoints, never code; re-save it as a plain state dict",
+        ) from error
