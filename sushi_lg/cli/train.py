@@ -9,11 +9,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from sushi_lg.cli.common import OverridesArgument
-from sushi_lg.config import load_config, save_config
 from sushi_lg.errors import ConfigError
 
 
@@ -34,6 +31,7 @@ def train(
         raise ConfigError("train: no settings", "--config FILE, or --resume --out DIR to go on with a run")
     folder = out or Path("runs") / Path(str(config)).stem
     source = config if config is not None else str(folder / "config.yaml")
+    from sushi_lg.config import load_config, save_config
     from sushi_lg.training.parallel import join_world
     from sushi_lg.training.trainer import TrainConfig, Trainer
 
@@ -84,6 +82,16 @@ class _Live(_Silent):
     """A bar that stays below the lines."""
 
     def __init__(self) -> None:
+        from rich.console import Console
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
         columns = (TextColumn("training"), BarColumn(), TaskProgressColumn(), TextColumn("{task.fields[iteration]}"))
         self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=Console())
         self._task = self._bar.add_task("training", total=1.0, iteration="")

@@ -98,7 +98,7 @@ def load_checkpoint(manifest: str | Path) -> Checkpoint:
 
 def pack_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[str, Tensor]:
     """Return the optimiser's tensors as ``<parameter>|<quantity>``."""
-    names = {parameter: name for name, parameter in module.named_parameters()}
+    names: dict[Tensor, str] = {parameter: name for name, parameter in module.named_parameters()}
     return {
         f"{names[parameter]}|{quantity}": value
         for parameter, quantities in optimizer.state.items()

@@ -9,6 +9,7 @@ Shapes: N detections, M tracklets, E edges, S classified steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -22,6 +23,7 @@ from sushi_lg.graph.membership import membership_features
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.refinement import neighbour_steps, refinement_features
 from sushi_lg.graph.tracklets import merge, singletons
+from sushi_lg.nn.tracklet_scorer import TrackletBlock
 from sushi_lg.solver.components import chain_labels
 from sushi_lg.tracking.level import LevelResult, Solver
 from sushi_lg.tracking.tracker import HierarchicalTracker, ThresholdMatching
@@ -246,8 +248,9 @@ def fit_feature_statistics(tracker: HierarchicalTracker, batches: list[Batch]) -
         steps, inside = neighbour_steps(detections, tracklets)
         boxes.append(refinement_features(detections, steps, inside, overlap))
     for slot in nodes:
-        tracker.scorer.blocks[slot].node_norm.fit(torch.cat(nodes[slot]))
+        block = cast(TrackletBlock, tracker.scorer.blocks[slot])
+        block.node_norm.fit(torch.cat(nodes[slot]))
         if sum(map(len, edges[slot])) > 1:  # with fewer there is no spread to measure
-            tracker.scorer.blocks[slot].edge_norm.fit(torch.cat(edges[slot]))
+            block.edge_norm.fit(torch.cat(edges[slot]))
     tracker.verifier_norm.fit(torch.cat(members))
     tracker.refiner_norm.fit(torch.cat(boxes))

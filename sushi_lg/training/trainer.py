@@ -2,7 +2,8 @@
 
 A run folder holds ``config.yaml`` (written by the command), ``metrics.jsonl``, ``checkpoints/`` and at the end
 ``weights.safetensors``. With the schedule driven by iterations, a run that was interrupted and resumed ends with the
-same bytes as one that was not; ``max_minutes`` gives that up for a promise about time.
+same bytes as one that was not (on the CPU with the same number of threads; on CUDA sums over edges come in no fixed
+order). ``max_minutes`` gives that up for a promise about time.
 """
 
 from __future__ import annotations
@@ -480,7 +481,7 @@ def _stop_signals() -> Iterator[list[int]]:
 
     def note(number: int, _: object) -> None:
         received.append(number)
-        signal.signal(number, usual[number])
+        signal.signal(number, usual[signal.Signals(number)])
 
     for number in usual:
         signal.signal(number, note)

@@ -111,6 +111,22 @@ def test_untrained_is_bad_on_the_toy_world(settings: Settings, held_out: SetConf
     assert scores["HOTA"] < 50  # otherwise the test above shows nothing
 
 
+def test_watching_changes_nothing(settings: Settings, held_out: SetConfig, tmp_path: Path) -> None:
+    plain = Trainer(settings(max_iterations=4), tmp_path / "plain", ALONE, Watcher()).run()
+    watched = settings(max_iterations=4, validation=[held_out], validate_every=2, checkpoint_every=1, log_every=3)
+    outcome = Trainer(watched, tmp_path / "watched", ALONE, Watcher()).run()
+    assert outcome.weights.read_bytes() == plain.weights.read_bytes()
+    kinds = [(row["kind"].split()[0], row["iteration"]) for row in rows(tmp_path / "watched")]
+    assert kinds == [("validation", 2), ("train", 3), ("validation", 4)]
+
+
+def test_refuses_to_learn_from_its_validation_set(settings: Settings, world: Path, tmp_path: Path) -> None:
+    own = SetConfig(str(world / "split-learn-1.txt"), include=["learn-3"])
+    for change in ({"validation": [own]}, {"held_out": [own]}):
+        with pytest.raises(ConfigError, match="learn-3"):
+            Trainer(settings(**change), tmp_path, ALONE, Watcher())
+
+
 def test_weights_file_says_where_it_comes_from(settings: Settings, tmp_path: Path) -> None:
     config = settings(max_iterations=1, seed=7, licence="only for tests")
     info, _ = read_weights(Trainer(config, tmp_path, ALONE, Watcher()).run().weights)
