@@ -45,10 +45,10 @@ class OutputConfig:
         decimals: digits after the point in result files; None = all.
     """
 
-    min_length: int = 3
+    min_length: int = 5
     min_probability: float = 0.5
     min_mean_probability: float = 0.5
-    max_gap_filled: int = 30
+    max_gap_filled: int = 60
     max_gap_filled_unannotated: int = 10
     smooth: bool = True
     decimals: int | None = 2
