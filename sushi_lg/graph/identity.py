@@ -17,6 +17,11 @@ from sushi_lg.structures import Detections
 _END_DETECTIONS = 8
 
 
+def label_edges(detections: Detections, tracklets: Tracklets, edge_index: Tensor) -> Tensor:
+    """Return (E,) bool: the edge joins consecutive tracklets of one identity, judged at their ends."""
+    return continuation_labels(tracklets, edge_index, *end_identities(detections, tracklets))
+
+
 def end_identities(detections: Detections, tracklets: Tracklets) -> tuple[Tensor, Tensor]:
     """Return the identity at the start and at the end of every tracklet.
 

@@ -23,6 +23,7 @@ class LevelGraph(Record):
         node_features: (M, G) float32, or None where nodes start without information (SUSHI).
         num_nodes: M.
         num_candidates: pairs that were looked at before pruning.
+        label: (E,) bool, the edge joins consecutive tracklets of one identity, or None where nobody asked.
     """
 
     edge_index: Tensor
@@ -31,6 +32,7 @@ class LevelGraph(Record):
     node_features: Tensor | None
     num_nodes: int
     num_candidates: int
+    label: Tensor | None = None
 
     @property
     def num_edges(self) -> int:

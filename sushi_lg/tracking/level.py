@@ -9,7 +9,7 @@ Shapes: N detections, M tracklets, E edges, S classified steps, D edge direction
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from torch import Tensor
@@ -34,6 +34,13 @@ class Scorer(Protocol):
         """Return logits and probabilities in edge order."""
 
 
+class Labeller(Protocol):
+    """Says which edges are right, from the identities of the detections."""
+
+    def __call__(self, detections: Detections, tracklets: Tracklets, edge_index: Tensor) -> Tensor:
+        """Return (E,) bool."""
+
+
 class Solver(Protocol):
     """Accepts edges so that every node keeps at most one edge to the past and one to the future."""
 
@@ -43,11 +50,19 @@ class Solver(Protocol):
 
 @dataclass(frozen=True)
 class Level:
-    """The three parts of one level."""
+    """The parts of one level.
+
+    Attributes:
+        build: makes the graph.
+        score: scores its edges.
+        solve: accepts some of them.
+        label: fills ``label`` of the graph, for solvers that read it; None in tracking.
+    """
 
     build: GraphBuilder
     score: Scorer
     solve: Solver
+    label: Labeller | None = None
 
 
 @dataclass(frozen=True)
@@ -72,6 +87,8 @@ class LevelResult:
 def run_level(level: Level, detections: Detections, tracklets: Tracklets) -> LevelResult:
     """Take tracklets up one level."""
     graph = level.build(detections, tracklets)
+    if level.label is not None:
+        graph = replace(graph, label=level.label(detections, tracklets, graph.edge_index))
     scores = level.score(graph)
     accepted = level.solve(graph, scores)
     after = merge(detections, tracklets, chain_labels(graph.edge_index, accepted, graph.num_nodes))

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.graph.evidence import EvidenceBuilder
+from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.membership import NUM_FEATURES, membership_features
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.refinement import NUM_FEATURES as REFINEMENT_FEATURES
@@ -98,15 +99,22 @@ class HierarchicalTracker(nn.Module):
         logits = self.refiner(self.refiner_norm(features)).unflatten(1, (2, -1))
         return move_boxes(detections.boxes_xyxy, mean_step(steps, inside, logits))
 
-    def run(self, detections: Detections, solvers: list[Solver] | None = None) -> Iterator[LevelResult]:
+    def run(
+        self, detections: Detections, solvers: list[Solver] | None = None, *, with_labels: bool = False
+    ) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
 
         Args:
             detections: one or more clips.
-            solvers: one a level, instead of matching with the recipe's thresholds (an oracle, say).
+            solvers: one a level, instead of ``solvers()`` (an oracle, say).
+            with_labels: label the edges by the identities of the detections, for solvers that read labels.
         """
         overlap = overlap_features(detections)
-        return run_hierarchy(self._levels(overlap, solvers), detections)
+        return run_hierarchy(self._levels(overlap, solvers or self.solvers(), with_labels), detections)
+
+    def solvers(self) -> list[Solver]:
+        """Return the solver of every level: matching with the thresholds of the recipe."""
+        return [ThresholdMatching(level.threshold) for level in self.config.levels]
 
     @torch.inference_mode()
     def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
@@ -139,8 +147,8 @@ class HierarchicalTracker(nn.Module):
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index)
 
-    def _levels(self, overlap: Tensor, solvers: list[Solver] | None) -> Iterator[Level]:
-        for number, level in enumerate(self.config.levels):
+    def _levels(self, overlap: Tensor, solvers: list[Solver], with_labels: bool) -> Iterator[Level]:
+        for number, (level, solve) in enumerate(zip(self.config.levels, solvers, strict=True)):
             builder = EvidenceBuilder(
                 self.config.evidence,
                 level.max_gap,
@@ -149,10 +157,9 @@ class HierarchicalTracker(nn.Module):
                 level.min_longer,
                 overlap,
             )
-            solver = ThresholdMatching(level.threshold) if solvers is None else solvers[number]
 
             def score(graph: LevelGraph, number: int = number) -> LevelScores:
                 scores: LevelScores = self.scorer(graph, number)
                 return scores
 
-            yield Level(build=builder, score=score, solve=solver)
+            yield Level(build=builder, score=score, solve=solve, label=label_edges if with_labels else None)
