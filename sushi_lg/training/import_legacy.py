@@ -2,14 +2,15 @@
 
 Pickled checkpoints are read weights-only, recognised by their keys and shapes, renamed, and compared number by number
 with a plain evaluation of the original layout before anything is written. LG-MOT's layout is known from its source
-only: it is tested with state dicts made here, not with released weights.
+only: it is tested with state dicts made here, not with released weights. Its checkpoints hold three node encoders and
+do not say which one was used; the split one is taken, which is the trained one with the text losses switched on.
 """
 
 from __future__ import annotations
 
 import hashlib
-import pickle
 import re
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,27 +69,43 @@ def import_checkpoint(path: str | Path) -> Imported:
         WeightsError: unreadable, unsafe, unknown keys, or numbers that do not come out the same.
     """
     path = Path(path)
-    state = unwrap(_read(path))
+    content = _read(path)
+    try:
+        return _import(path, unwrap(content))
+    except WeightsError as error:
+        raise WeightsError(f"{path}: {error.message}", error.remedy) from error
+
+
+def _import(path: Path, state: dict[str, Tensor]) -> Imported:
     recipe = recognise(state)
-    num_levels = 1 + max(int(match[1]) for key in state if (match := _KEY.match(key)))
+    broken = [key for key, value in state.items() if not value.isfinite().all()]
+    if broken:
+        raise WeightsError(f"{len(broken)} tensors are not finite: {', '.join(broken[:8])}", "the training diverged")
+    of_level = Counter(int(match[1]) for key in state if (match := _KEY.match(key)))
+    num_levels = 1 + max(of_level, default=0)
     ignored = sorted(key for key in state if recipe == "lgmot" and ".encoder.node_mlp." in key)
     used = {key: value for key, value in state.items() if key not in ignored}
     renamed = import_state_dict(used, num_levels)
+    short = [f"layers.{level}" for level in range(num_levels) if of_level[level] != max(of_level.values())]
+    if short:
+        raise WeightsError(f"tensors missing in {', '.join(short)}", "the file is incomplete; copy it again")
     frames = [2**n for n in range(1, num_levels + 1)] if recipe == "sushi" else [5, 25, 75, 150]
     if len(frames) != num_levels:
-        raise WeightsError(f"{path}: {num_levels} levels, {recipe} has {len(frames)}", "only the published layouts")
+        raise WeightsError(f"{num_levels} levels, {recipe} has {len(frames)}", "only the published layouts")
     config = SushiConfig(window=frames[-1], levels=doubling_levels(frames))
     config.scorer.split_node_encoder = recipe == "lgmot"
-    config.scorer.node_input = renamed["blocks.0.node_encoder.0.layers.0.weight"].shape[1]
+    first = renamed.get("blocks.0.node_encoder.0.layers.0.weight")
+    if first is not None and first.ndim == 2:  # what is missing or misshapen is named below
+        config.scorer.node_input = first.shape[1]
     config.scorer.level_embedding = _LEVEL_TABLE in state
     tracker = SushiTracker(config)
     try:
         tracker.scorer.load_state_dict(renamed)
     except RuntimeError as error:
-        raise WeightsError(f"{path}: does not fit recipe {recipe}: {error}") from error
+        raise WeightsError(f"does not fit recipe {recipe}: {error}") from error
     difference = largest_difference(used, tracker, recipe)
     if not difference <= 1e-5:
-        raise WeightsError(f"{path}: logits differ by {difference:.2e} after import", "please report this file")
+        raise WeightsError(f"logits differ by {difference:.2e} after import", "please report this file")
     return Imported(recipe, tracker.eval(), ignored, difference, hashlib.sha256(path.read_bytes()).hexdigest())
 
 
@@ -104,9 +121,7 @@ def recognise(state: Mapping[str, Tensor]) -> str:
     return "lgmot" if any(".encoder.node_mlp1." in key for key in state) else "sushi"
 
 
-def import_state_dict(
-    state: Mapping[str, Tensor], num_levels: int, *, check_copies: bool = True
-) -> dict[str, Tensor]:
+def import_state_dict(state: Mapping[str, Tensor], num_levels: int, *, check_copies: bool = True) -> dict[str, Tensor]:
     """Return tensors of ``EdgeScorer`` from tensors under the original names.
 
     Args:
@@ -155,7 +170,10 @@ def unwrap(content: Any) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a pick
     for wrapper in ("model", "state_dict", "model_state_dict"):
         if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
             content = content[wrapper]
-    if not isinstance(content, Mapping) or not all(isinstance(v, Tensor) for v in content.values()) or not content:
+    named = isinstance(content, Mapping) and all(
+        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
+    )
+    if not named or not content:
         raise WeightsError("the file does not hold tensors by name", "give a state dict or a checkpoint with one")
     prefix = "module." if all(key.startswith("module.") for key in content) else ""
     return {key.removeprefix(prefix): value.float() for key, value in content.items()}
@@ -168,19 +186,17 @@ def largest_difference(state: Mapping[str, Tensor], tracker: SushiTracker, recip
         Largest absolute difference of logits, relative to their size where that is above 1.
     """
     generator = torch.Generator().manual_seed(0)
-    worst = 0.0
-    for level, block in enumerate(tracker.scorer.block_of):
-        width = tracker.scorer.blocks[block].edge_encoder.in_features
+    errors = []
+    for level, settings in enumerate(tracker.config.levels):
         nodes = 12
         earlier, later = torch.triu_indices(nodes, nodes, 1)
-        features = torch.randn(len(earlier), width, generator=generator)
+        features = torch.randn(len(earlier), len(settings.features), generator=generator)
         graph = LevelGraph(torch.stack([earlier, later]), features, features[:, 0], None, nodes, len(earlier))
         with torch.no_grad():
             ours = tracker.scorer.eval()(graph, level).step_logits[-1]
             theirs = _original_logits(state, level, recipe, graph)
-        error = (ours - theirs).abs() / theirs.abs().clamp(min=1)
-        worst = max(worst, float(error.max()))
-    return worst
+        errors.append(((ours - theirs).abs() / theirs.abs().clamp(min=1)).max())
+    return float(torch.stack(errors).max())  # NaN where one is NaN, which max() of Python would swallow
 
 
 def _original_logits(state: Mapping[str, Tensor], level: int, recipe: str, graph: LevelGraph) -> Tensor:
@@ -241,8 +257,8 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever a pickle holds
         raise WeightsError(f"torch {torch.__version__} cannot read pickles safely", "install torch 2.6 or newer")
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
-    except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, AttributeError) as error:
+    except Exception as error:  # a damaged pickle fails in every way there is: IndexError, struct.error, EOFError ...
         raise WeightsError(
-            f"{path}: refused: {str(error).splitlines()[0]}",
+            f"{path}: refused: {(str(error) or type(error).__name__).splitlines()[0]}",
             "only tensors are read from checkpoints, never code; re-save it as a plain state dict",
         ) from error

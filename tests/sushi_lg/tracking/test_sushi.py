@@ -1,0 +1,148 @@
+"""Recipe ``sushi`` without reference data: clips of odd sizes, clips together, boxes only."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
+from sushi_lg.nn.losses import level_loss
+from sushi_lg.structures import Detections
+from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels, load_sushi, save_sushi
+
+
+def tracker(frames: tuple[int, ...] = (2, 4, 8, 16), seed: int = 0) -> SushiTracker:
+    torch.manual_seed(seed)
+    config = SushiConfig(window=frames[-1], min_score=0.0, levels=doubling_levels(list(frames)))
+    config.scorer.node_input = 8
+    made = SushiTracker(config)
+    with torch.no_grad():
+        for block in made.scorer.blocks:  # untrained logits hardly differ; spread them, so that some edges are kept
+            block.classifier.layers[-1].weight *= 40
+    return made.eval()
+
+
+def people(frames: int, persons: int = 3, seed: int = 0, embedded: bool = True) -> Detections:
+    generator = torch.Generator().manual_seed(seed)
+    frame = torch.arange(frames).repeat_interleave(persons)
+    person = torch.arange(persons).repeat(frames)
+    x = 60.0 * person + 2.0 * frame + torch.randn(len(frame), generator=generator)
+    height = 40 + 5 * person + torch.randn(len(frame), generator=generator)
+    boxes = torch.stack([x, 100 - height, x + 0.4 * height, torch.full_like(x, 100)], dim=1)
+    embedding = torch.eye(persons, 4)[person] * 10 + torch.randn(len(frame), 4, generator=generator)
+    return Detections(
+        frame=frame,
+        boxes_xyxy=boxes,
+        score=torch.ones(len(frame)),
+        identity=person,
+        clip=torch.zeros(len(frame), dtype=torch.int64),
+        frame_rate=torch.tensor([25.0]),
+        image_size=torch.tensor([[640.0, 480.0]]),
+        embedding=embedding if embedded else None,
+    )
+
+
+CLIPS = {
+    "nothing": people(0),
+    "one node": people(1, persons=1),
+    "one frame": people(1, persons=4),
+    "one edge": people(2, persons=1),
+    "one edge far apart": people(12, persons=1).select(torch.tensor([0, 11])),
+    "a window and a bit": people(19),
+    "boxes only": people(40, embedded=False),
+}
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_clips_of_every_size_run(name: str) -> None:
+    detections, model = CLIPS[name], tracker()
+    track = model.link(detections)
+    assert track.shape == (len(detections),) and (track >= 0).all()
+    pairs = list(zip(track.tolist(), detections.frame.tolist(), strict=True))
+    assert len(set(pairs)) == len(pairs), "one box a frame in a trajectory"
+    table = model.track(detections)
+    assert len(table) == 0 or table.track_id.min() == 1
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in CLIPS if name not in ("nothing", "boxes only", "a window and a bit")]
+)
+def test_clips_of_every_size_teach(name: str) -> None:
+    detections, model = CLIPS[name], tracker().train()
+    total = torch.zeros(())
+    for result in model.run(detections):
+        identity = majority_identity(detections, result.before)
+        label = nearest_partner_labels(result.before, result.graph.edge_index, identity)
+        total = total + level_loss(result.scores.step_logits, label)
+    assert total.isfinite()
+    total.backward()
+
+
+@pytest.mark.parametrize("embedded", [True, False])
+def test_clips_together_equal_clips_apart(embedded: bool) -> None:
+    clips = [
+        people(16, 3, 1, embedded),
+        people(16, 1, 2, embedded),
+        people(1, 4, 3, embedded),
+        people(9, 5, 4, embedded),
+    ]
+    clips[1] = replace(clips[1], frame=clips[1].frame + 100)
+    model = tracker()
+    with torch.no_grad():
+        together = list(model.run(Detections.concatenate(clips)))
+        apart = [list(model.run(clip)) for clip in clips]
+    for level, result in enumerate(together):
+        parts = [one[level] for one in apart]
+        nodes = torch.tensor([part.graph.num_nodes for part in parts]).cumsum(0)
+        shift = [0, *nodes[:-1].tolist()]
+        edges = torch.cat([part.graph.edge_index + by for part, by in zip(parts, shift, strict=True)], dim=1)
+        assert torch.equal(result.graph.edge_index, edges)
+        assert torch.equal(result.accepted, torch.cat([part.accepted for part in parts]))
+        probability = torch.cat([part.scores.probability for part in parts])
+        torch.testing.assert_close(result.scores.probability, probability)
+
+
+def test_shared_and_separate_blocks_count_the_published_parameters() -> None:
+    assert sum(p.numel() for p in SushiTracker(SushiConfig()).parameters()) == 575_340
+    split = SushiConfig(window=150, levels=doubling_levels([5, 25, 75, 150]))
+    split.scorer.split_node_encoder = True
+    assert sum(p.numel() for p in SushiTracker(split).parameters()) == 575_340 - 5 * 16
+    own = SushiConfig()
+    own.scorer.sharing = "none"
+    assert len(SushiTracker(own).scorer.blocks) == 9
+
+
+def test_one_block_for_all_needs_equal_features() -> None:
+    config = SushiConfig()
+    config.scorer.sharing = "all"
+    with pytest.raises(ConfigError, match="6 and 7"):
+        SushiTracker(config)
+    config.levels[0].features = config.levels[1].features
+    assert len(SushiTracker(config).scorer.blocks) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"levels": []}, "empty"),
+        ({"window": 64}, "window"),
+        ({"levels": doubling_levels([2, 3])}, "multiple"),
+    ],
+)
+def test_settings_that_contradict_each_other(change: dict, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        replace(SushiConfig(), **change).validate()
+
+
+def test_weights_survive_a_file(tmp_path) -> None:  # noqa: ANN001
+    model, detections = tracker(), people(30)
+    path = tmp_path / "weights.safetensors"
+    save_sushi(path, model, {"recipe": "sushi"})
+    again = load_sushi(path, model.config)
+    assert again.link(detections).tolist() == model.link(detections).tolist()
+    other = tracker((2, 4, 8))
+    with pytest.raises(WeightsError):
+        load_sushi(path, other.config)
