@@ -5,6 +5,7 @@ Shapes: N detections, M tracklets, E edges, R result boxes.
 
 from __future__ import annotations
 
+import logging
 import math
 from collections.abc import Iterator
 from dataclasses import replace
@@ -28,6 +29,12 @@ from sushi_lg.structures import Detections
 from sushi_lg.tracking.finish import empty_table, finish
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.recipe import TrackerConfig
+
+
+logger = logging.getLogger(__name__)
+
+# What the confidences of a usual detector span; the training data look like this.
+_RANKED_RANGE = (0.1, 0.95)
 
 
 class ThresholdMatching:
@@ -122,25 +129,28 @@ class HierarchicalTracker(nn.Module):
 
         Args:
             detections: N detections of one clip, any confidence; those below the recipe's ``min_score`` are left out.
+                Confidences that are no probabilities (some below 0 or above 1) are judged by their rank.
             hidden_people_annotated: convention of the data set, see ``finish``.
 
         Returns:
             Boxes whose ``detection_index`` counts rows of ``detections`` as given.
         """
         assert detections.num_clips == 1, "one clip at a time: its trajectories go to one file"
-        used = torch.nonzero(detections.score >= self.config.min_score).squeeze(1)
+        probability_like = _as_probabilities(detections.score)
+        used = torch.nonzero(probability_like >= self.config.min_score).squeeze(1)
         detections = detections.select(used)
         if len(detections) == 0:
             return empty_table()
+        seen = replace(detections, score=probability_like[used])
         last = None
-        for result in self.run(detections):
+        for result in self.run(seen):
             last = result
         assert last is not None
         table = finish(
-            detections,
+            detections,  # with the confidences as given: those are written
             last.after,
-            self.verify(detections, last).sigmoid(),
-            self.refine(detections, last) if self.config.output.smooth else detections.boxes_xyxy,
+            self.verify(seen, last).sigmoid(),
+            self.refine(seen, last) if self.config.output.smooth else detections.boxes_xyxy,
             self.config.output,
             hidden_people_annotated=hidden_people_annotated,
         )
@@ -163,3 +173,15 @@ class HierarchicalTracker(nn.Module):
                 return scores
 
             yield Level(build=builder, score=score, solve=solve, label=label_edges if with_labels else None)
+
+
+def _as_probabilities(score: Tensor) -> Tensor:
+    """Return scores in [0, 1]: as they are, or their ranks where a detector's scale is another one (ACF, DPM)."""
+    if len(score) == 0 or (float(score.min()) >= 0 and float(score.max()) <= 1):
+        return score
+    logger.warning(
+        "confidences from %g to %g are no probabilities: their ranks are used", float(score.min()), float(score.max())
+    )
+    _, rank = torch.unique(score, return_inverse=True)  # equal scores share a rank
+    low, high = _RANKED_RANGE
+    return low + (high - low) * rank.to(score.dtype) / rank.max().clamp(min=1)
