@@ -216,14 +216,15 @@ def node_features(
     span = (tracklets.last_frame - tracklets.first_frame + 1).to(torch.float32)
     image = detections.image_size[tracklets.clip]
     seconds = span / detections.frame_rate[tracklets.clip]
+    # The lengths are right by construction, and the check of them would fail without tracklets; hence unsafe.
     columns = [
         length.log1p(),
         span.log1p(),
         length / span,
         seconds.log1p(),
         _segment_mean(score, tracklets.start),
-        torch.segment_reduce(score, "max", lengths=tracklets.length),
-        torch.segment_reduce(score, "min", lengths=tracklets.length),
+        torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True),
+        torch.segment_reduce(score, "min", lengths=tracklets.length, unsafe=True),
         _segment_mean(overlap[tracklets.order, 0], tracklets.start),
         _segment_mean(overlap[tracklets.order, 1], tracklets.start),
         detections.frame_rate[tracklets.clip].log() - 3.0,

@@ -42,7 +42,8 @@ def membership_features(detections: Detections, tracklets: Tracklets, overlap: T
     after = torch.minimum(high, position + _NEIGHBOURHOOD + 1)
     local = ((prefix[after] - prefix[before]) / (after - before)).to(score.dtype)
     mean = ((prefix[start[1:]] - prefix[start[:-1]]) / start.diff()).to(score.dtype)
-    best = torch.segment_reduce(score, "max", lengths=tracklets.length)
+    # The lengths are right by construction, and the check of them would fail without tracklets; hence unsafe.
+    best = torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True)
 
     previous, following = torch.maximum(position - 1, low), torch.minimum(position + 1, high - 1)
     gap_before, gap_after = frame - frame[previous], frame[following] - frame

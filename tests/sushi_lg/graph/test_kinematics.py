@@ -1,0 +1,128 @@
+"""Motion of tracklets against numpy, one tracklet at a time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toy import cut, make, members, panning, seen_by, tracklets_of, walkers
+
+from sushi_lg.geometry import xyxy_to_cxcywh
+from sushi_lg.graph.kinematics import boxes_at, crowd_path, end_states
+from sushi_lg.graph.tracklets import singletons
+
+WINDOWS, OFFSETS = (2, 3, 8), (1, 2, 5, 9)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_slopes_are_those_of_polyfit(seed: int) -> None:
+    detections = walkers(seed, clips=2)
+    tracklets = cut(detections, seed, mean_length=6)
+    boxes = xyxy_to_cxcywh(detections.boxes_xyxy).to(torch.float64).numpy()
+    values = np.stack([boxes[:, 0], boxes[:, 1], np.log(boxes[:, 3])], axis=1)
+    states = end_states(detections, tracklets, WINDOWS, OFFSETS)
+    assert int((tracklets.length == 1).sum()) > 0
+    for at_end, state in enumerate(states):
+        assert state.velocity.shape == (3, len(tracklets), 2) and state.growth.shape == (3, len(tracklets))
+        for position, window in enumerate(WINDOWS):
+            for number, own in enumerate(members(tracklets)):
+                chosen = own[-window:] if at_end else own[:window]
+                frame = detections.frame[chosen].numpy()
+                expected = np.polyfit(frame, values[chosen], 1)[0] if len(chosen) > 1 else np.zeros(3)
+                found = [*state.velocity[position, number].tolist(), float(state.growth[position, number])]
+                np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+def test_slopes_stay_exact_late_in_a_long_video() -> None:
+    frame = np.arange(100_000, 100_020)
+    left = 5000 + 3.25 * frame
+    detections = make(frame, np.stack([left, 0 * left, left + 20, 0 * left + 50], axis=1))
+    for state in end_states(detections, tracklets_of(detections, [0] * 20), (4,), (1,)):
+        np.testing.assert_allclose(state.velocity[0, 0], [3.25, 0], atol=0.02)  # float32 boxes, 1/64 pixel apart
+
+
+@pytest.mark.parametrize("at_end", [False, True])
+def test_history_is_interpolated_and_ends_with_the_tracklet(at_end: bool) -> None:
+    detections = walkers(4, clips=2, missing=0.4)
+    tracklets = cut(detections, 4, mean_length=6)
+    boxes = xyxy_to_cxcywh(detections.boxes_xyxy).numpy()
+    state = end_states(detections, tracklets, WINDOWS, OFFSETS)[at_end]
+    for number, own in enumerate(members(tracklets)):
+        frame = detections.frame[own].numpy()
+        end = frame[-1] if at_end else frame[0]
+        wanted = end - np.array(OFFSETS) if at_end else end + np.array(OFFSETS)
+        inside = (wanted >= frame[0]) & (wanted <= frame[-1])
+        assert state.history_valid[number].tolist() == inside.tolist()
+        expected = np.stack([np.interp(np.where(inside, wanted, end), frame, boxes[own, c]) for c in range(4)], axis=1)
+        np.testing.assert_allclose(state.history[number], expected, rtol=1e-5, atol=1e-3)
+        np.testing.assert_array_equal(state.boxes[number], boxes[own[-1 if at_end else 0]])
+    assert bool(state.history_valid.any()) and not bool(state.history_valid.all())
+
+
+def test_boxes_at_any_frame_inside() -> None:
+    detections = make([0, 2, 2, 5, 6], [[i, 0, i + 10, 20] for i in (0, 20, 500, 80, 520)])
+    tracklets = tracklets_of(detections, [0, 0, 1, 0, 1])
+    frame = torch.tensor([[0, 1, 2, 3, 4, 5], [2, 3, 4, 5, 6, 6]])
+    owner = torch.tensor([0, 1])[:, None].expand_as(frame)
+    left = boxes_at(detections, tracklets, detections.boxes_xyxy, owner, frame)[..., 0]
+    torch.testing.assert_close(left, torch.tensor([[0.0, 10, 20, 40, 60, 80], [500, 505, 510, 515, 520, 520]]))
+
+
+def test_habits_look_at_thirty_detections() -> None:
+    rng = np.random.default_rng(0)
+    height, score = rng.uniform(50, 90, 40), rng.uniform(0, 1, 40)
+    detections = make(np.arange(40), np.stack([0 * height, 0 * height, height / 2, height], axis=1), score=score)
+    states = end_states(detections, tracklets_of(detections, [0] * 40), (3,), (1,))
+    for own, state in zip((slice(0, 30), slice(10, 40)), states, strict=True):
+        logs = [np.log(height[own]), np.log(height[own] / 2)]
+        expected = [logs[0].mean(), logs[1].mean(), score[own].mean()]
+        np.testing.assert_allclose(state.habit[0], expected, atol=1e-5)
+        np.testing.assert_allclose(state.restlessness[0], [logs[0].std(), logs[1].std()], atol=1e-5)
+
+
+def test_crowd_path_is_the_pan_that_all_share() -> None:
+    detections = walkers(1, people=6, missing=0.0, trembling=0.0)
+    boxes = xyxy_to_cxcywh(detections.boxes_xyxy)
+    still = boxes.clone()
+    still[:, :2] = boxes[detections.identity, :2]  # everybody stays where the first frame (rows 0 .. 5) has them
+    rng = np.random.default_rng(2)
+    pan = torch.from_numpy(np.concatenate([[[0, 0]], rng.normal(0, 9, (39, 2))]).cumsum(axis=0)).float()
+    moved = still.clone()
+    moved[:, :2] += pan[detections.frame]
+    tracklets = tracklets_of(detections, detections.identity.numpy())
+    path = crowd_path(detections, tracklets, moved)
+    assert path.shape == (1, 41, 2)
+    torch.testing.assert_close(path[0, :40], pan, rtol=0, atol=1e-2)
+    # Somebody who runs through the picture has hardly a vote: a plain mean would drift by 52 pixels.
+    moved[detections.identity == 3, 0] += 8.0 * detections.frame[detections.identity == 3]
+    torch.testing.assert_close(crowd_path(detections, tracklets, moved)[0, :40], pan, rtol=0, atol=8.0)
+
+
+def test_crowd_path_needs_three_votes_and_knows_clips() -> None:
+    detections = walkers(2, people=2, missing=0.0)
+    tracklets = tracklets_of(detections, detections.identity.numpy())
+    boxes = xyxy_to_cxcywh(detections.boxes_xyxy)
+    assert not crowd_path(detections, tracklets, boxes).any()
+    assert not crowd_path(detections, singletons(detections), boxes).any()  # no steps at all
+    both = walkers(2, people=4, clips=2, missing=0.0)
+    path = crowd_path(both, tracklets_of(both, both.identity.numpy()), xyxy_to_cxcywh(both.boxes_xyxy))
+    assert path.shape[0] == 2 and path[0].any() and not torch.equal(path[0], path[1])
+
+
+def test_a_known_pan_is_gone_from_velocities() -> None:
+    still = walkers(3, people=4)
+    tracklets = cut(still, 3, mean_length=8)
+    panned = seen_by(still, panning(still.frame, (5.0, -2.0)))
+    for free, seen in zip(
+        end_states(still, tracklets, WINDOWS, OFFSETS), end_states(panned, tracklets, WINDOWS, OFFSETS), strict=True
+    ):
+        torch.testing.assert_close(seen.velocity, free.velocity, rtol=0, atol=1e-3)
+        torch.testing.assert_close(seen.boxes, free.boxes, rtol=0, atol=1e-3)
+        torch.testing.assert_close(seen.history, free.history, rtol=0, atol=1e-3)
+
+
+def test_nothing_at_all() -> None:
+    detections = make([], np.zeros((0, 4)))
+    for state in end_states(detections, singletons(detections), WINDOWS, OFFSETS):
+        assert state.velocity.shape == (3, 0, 2) and state.history.shape == (0, 4, 4)
+    assert crowd_path(detections, singletons(detections), torch.zeros(0, 4)).shape == (1, 1, 2)

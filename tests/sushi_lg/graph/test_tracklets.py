@@ -1,0 +1,75 @@
+"""Tracklets index detections; their ends, lengths and numbering follow from the map alone."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from toy import cut, make, members, tracklets_of, walkers
+
+from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, merge, singletons
+
+
+def test_every_detection_begins_as_a_tracklet() -> None:
+    detections = walkers(0, clips=2)
+    tracklets = singletons(detections)
+    assert len(tracklets) == len(detections)
+    assert members(tracklets) == [[i] for i in range(len(detections))]
+    assert torch.equal(tracklets.first_frame, detections.frame) and torch.equal(tracklets.last_frame, detections.frame)
+    assert torch.equal(tracklets.clip, detections.clip)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_columns_agree_with_the_map(seed: int) -> None:
+    detections = walkers(seed, clips=2)
+    tracklets = cut(detections, seed)
+    for number, own in enumerate(members(tracklets)):
+        assert own == np.flatnonzero(tracklets.member_of.numpy() == number).tolist()
+        frames = detections.frame[own].tolist()
+        assert frames == sorted(set(frames))
+        assert (tracklets.first[number], tracklets.last[number]) == (own[0], own[-1])
+        assert (tracklets.first_frame[number], tracklets.last_frame[number]) == (frames[0], frames[-1])
+        assert tracklets.length[number] == len(own)
+        assert tracklets.clip[number] == detections.clip[own[0]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_sorted_by_clip_and_first_frame(seed: int) -> None:
+    detections = walkers(seed, clips=3)
+    tracklets = cut(detections, seed)
+    assert bool((tracklets.key.diff() >= 0).all())
+    assert torch.equal(tracklets.key // FRAME_SPAN, tracklets.clip)
+    assert torch.equal(tracklets.key % FRAME_SPAN, tracklets.first_frame)
+    assert bool((tracklets.first.diff() > 0).all())
+
+
+def test_merging_joins_all_detections_of_a_label() -> None:
+    detections = make([0, 0, 1, 2, 2, 3], np.tile([0, 0, 10, 20], (6, 1)))
+    tracklets = tracklets_of(detections, [0, 1, 0, 0, 1, 2])
+    merged = merge(detections, tracklets, torch.tensor([0, 1, 1]))  # the third continues the second
+    assert members(merged) == [[0, 2, 3], [1, 4, 5]]
+    assert merged.last_frame.tolist() == [2, 3]
+
+
+def test_merging_twice_is_merging_once() -> None:
+    detections = walkers(3)
+    fine = cut(detections, 3)
+    coarse = tracklets_of(detections, detections.identity.numpy())
+    label = coarse.member_of[fine.first]
+    merged = merge(detections, fine, label)
+    assert members(merged) == members(coarse)
+    again = merge(detections, merged, torch.arange(len(merged)))
+    assert members(again) == members(coarse)
+
+
+def test_nothing_at_all() -> None:
+    detections = make([], np.zeros((0, 4)))
+    tracklets = singletons(detections)
+    assert len(tracklets) == 0 and len(tracklets.length) == 0 and tracklets.start.tolist() == [0]
+    assert len(merge(detections, tracklets, torch.zeros(0, dtype=torch.int64))) == 0
+
+
+def test_moves_as_a_whole() -> None:
+    detections = walkers(0)
+    moved = from_members(detections, torch.arange(len(detections))).to("meta")
+    assert moved.order.device.type == moved.clip.device.type == "meta"
