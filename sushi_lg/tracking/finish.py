@@ -64,12 +64,19 @@ def fill_gaps(
     """
     if len(members) == 0:
         return empty_table()
+    # Detections are sorted by frame, so the first member of a trajectory says when it begins.
+    _, begins, dense = np.unique(owner, return_index=True, return_inverse=True)
+    rank = np.empty(len(begins), dtype=np.int64)
+    rank[np.argsort(members[begins], kind="stable")] = np.arange(len(begins))
+    track = rank[dense]
+    order = np.argsort(track, kind="stable")
+    members, track = members[order], track[order]
     frame = detections.frame.cpu().numpy()[members]
     corners = boxes_xyxy.cpu().numpy()[members].astype(np.float64)
     score = detections.score.cpu().numpy()[members].astype(np.float64)
-    source, weight, filled_frame = _fill(owner, frame, longest)
+    source, weight, filled_frame = _fill(track, frame, longest)
     is_filled = weight > 0
-    following = np.minimum(source + 1, len(owner) - 1)
+    following = np.minimum(source + 1, len(track) - 1)
     boxes = corners[source]
     boxes[is_filled] = _between(
         detections,
@@ -80,13 +87,9 @@ def fill_gaps(
         weight[is_filled],
         filled_frame[is_filled],
     )
-    # Detections are sorted by frame, so the first member of a trajectory says when it begins.
-    _, begins, dense = np.unique(owner, return_index=True, return_inverse=True)
-    rank = np.empty(len(begins), dtype=np.int64)
-    rank[np.argsort(members[begins], kind="stable")] = np.arange(len(begins))
     return TrajectoryTable(
         frame=filled_frame,
-        track_id=rank[dense[source]] + 1,
+        track_id=track[source] + 1,
         boxes_ltwh=np.concatenate([boxes[:, :2], boxes[:, 2:] - boxes[:, :2]], axis=1),
         confidence=np.where(is_filled, np.minimum(score[source], score[following]), score[source]),
         is_interpolated=is_filled,

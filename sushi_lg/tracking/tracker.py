@@ -30,7 +30,6 @@ from sushi_lg.tracking.finish import empty_table, finish
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.recipe import TrackerConfig
 
-
 logger = logging.getLogger(__name__)
 
 # What the confidences of a usual detector span; the training data look like this.

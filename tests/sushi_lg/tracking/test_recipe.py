@@ -1,0 +1,29 @@
+from __future__ import annotations
+
+import pytest
+
+from sushi_lg.errors import ConfigError
+from sushi_lg.tracking.recipe import LevelConfig, TrackerConfig
+
+
+def test_the_shipped_recipe_is_valid() -> None:
+    config = TrackerConfig()
+    config.validate()
+    gaps = [level.max_gap for level in config.levels]
+    assert gaps == [2**i for i in range(8)]
+    assert [level.slot for level in config.levels] == ["detections"] + ["tracklets"] * 7
+
+
+@pytest.mark.parametrize(
+    ("levels", "message"),
+    [
+        ([], "levels: empty"),
+        ([LevelConfig(0)], r"levels\.0\.max_gap: 0"),
+        ([LevelConfig(1), LevelConfig(2, threshold=1.0)], r"levels\.1\.threshold: 1\.0"),
+        ([LevelConfig(1, threshold=0.0)], r"levels\.0\.threshold: 0\.0"),
+        ([LevelConfig(4), LevelConfig(2)], r"must not shrink.*\[4, 2\]"),
+    ],
+)
+def test_what_no_single_field_can_check(levels: list[LevelConfig], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrackerConfig(levels=levels).validate()
