@@ -28,7 +28,9 @@ def track(
         list[str],
         typer.Argument(metavar="SOURCE... [key=value]...", help="Sequence folders, or one split name under --data."),
     ],
-    data: Annotated[Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
+    ] = None,
     detections: Annotated[
         str | None, typer.Option(metavar="STEM", help="Which file in det/; may be left out where there is one.")
     ] = None,
@@ -48,6 +50,8 @@ def track(
         raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
     settings, run = _read_settings(recipe, config, overrides)
     sequences, source = _open_sources(names, data, run["missing"])
+    for sequence in sequences:
+        sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
     tracker, notes = _make_tracker(settings, weights)
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
     _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
@@ -173,12 +177,13 @@ def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[li
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Write config.yaml, or refuse a folder that holds results of another run."""
+    """Write config.yaml, or refuse a folder that holds results of another run; one that failed has none."""
     import yaml
 
     path = folder / "config.yaml"
     text = yaml.safe_dump(settings, sort_keys=False)
-    if path.exists() and path.read_text(encoding="utf-8") != text:
+    has_results = any((folder / "tracks").glob("*.txt"))
+    if has_results and path.exists() and path.read_text(encoding="utf-8") != text:
         raise ConfigError(f"{folder}: holds results of other settings ({path})", "choose another --out, or remove it")
     folder.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
