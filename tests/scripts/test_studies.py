@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import runpy
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,11 @@ from pathlib import Path
 import pytest
 from synthetic import write_world
 
+from sushi_lg.cli.app import main
 from sushi_lg.data.splits import read_split
+from sushi_lg.tracking.recipe import TrackerConfig
+from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import WeightsInfo, save_weights
 
 ROOT = Path(__file__).resolve().parents[2]
 # Two steps: the scripts are under test, not the tracker.
@@ -46,49 +52,79 @@ def run(*words: str | Path, **settings: str) -> str:
     return done.stdout
 
 
-def test_dancetrack_folds_are_scored_together_and_trainings_are_used_again(data: Path, tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "study_dancetrack_folds.sh"
-    first = run(script, data, tmp_path, SEEDS="0")
-    assert "| dancetrack_folds | 1 |" in first and "trained already" not in first
-    scores = json.loads((tmp_path / "dancetrack_folds-seed0" / "scores.json").read_text())
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights of a tracker that learned nothing."""
+    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
+    save_weights(path, HierarchicalTracker(TrackerConfig()).state_dict(), WeightsInfo())
+    return path
+
+
+def finished(weights: Path, folder: Path) -> None:
+    folder.mkdir()
+    shutil.copy(weights, folder)
+
+
+def test_dancetrack_folds_are_scored_together_and_a_finished_training_is_used_again(
+    data: Path, weights: Path, tmp_path: Path
+) -> None:
+    finished(weights, tmp_path / "dancetrack_odd-seed3")
+    shown = run(ROOT / "scripts" / "study_dancetrack_folds.sh", data, tmp_path, SEEDS="3")
+    assert "| dancetrack_folds | 1 |" in shown and shown.count("trained already") == 1
+    scores = json.loads((tmp_path / "dancetrack_folds-seed3" / "scores.json").read_text())
     assert sorted(scores["sequences"]) == sorted(read_split("dancetrack-13").sequences)
     # a fold is never asked about what it was taught
-    taught = (tmp_path / "dancetrack_even-seed0" / "config.yaml").read_text()
-    asked = {
-        path.stem for path in (tmp_path / "dancetrack_even-seed0" / "dancetrack-fold-odd" / "tracks").glob("*.txt")
-    }
-    assert "split: dancetrack-fold-even" in taught and asked == set(read_split("dancetrack-fold-odd").sequences)
-
-    weights = tmp_path / "dancetrack_odd-seed0" / "weights.safetensors"
-    trained = weights.stat().st_mtime_ns
-    again = run(script, data, tmp_path, SEEDS="0")
-    assert again.count("trained already") == 2 and weights.stat().st_mtime_ns == trained
-    assert (tmp_path / "dancetrack_folds.md").read_text().splitlines()[-1] in first
-
-    # one table over both folds, each tracked with the weights of the other
-    pairs = [f"dancetrack-fold-odd={tmp_path}/dancetrack_even-seed0/weights.safetensors"]
-    out = tmp_path / "ceilings"
-    text = run(sys.executable, ROOT / "scripts" / "study_ceilings.py", data, out, *pairs)
-    assert (
-        "perfect association" in text
-        and "+ learned level 7" in text
-        and text.strip() in (out / "ceilings.txt").read_text()
-    )
-    assert len(json.loads((out / "ceilings.json").read_text())["stages"]) == 12
+    run_folder = tmp_path / "dancetrack_even-seed3"
+    settings = (run_folder / "config.yaml").read_text()
+    asked = {path.stem for path in (run_folder / "dancetrack-fold-odd" / "tracks").glob("*.txt")}
+    assert "split: dancetrack-fold-even" in settings and "seed: 3" in settings
+    assert asked == set(read_split("dancetrack-fold-odd").sequences)
 
 
-def test_mot17_val_half_with_shipped_weights_and_seeds(data: Path, tmp_path: Path) -> None:
+def test_cross_domain(data: Path, weights: Path, tmp_path: Path) -> None:
+    for study in ("without_dancetrack", "without_mot17"):
+        finished(weights, tmp_path / f"{study}-seed0")
     run(ROOT / "scripts" / "study_cross_domain.sh", data, tmp_path)
     table = (tmp_path / "cross_domain.md").read_text()
     assert "| without_dancetrack/dancetrack-13 | 1 |" in table and "| without_mot17/mot17-half-val | 1 |" in table
 
-    weights = str(tmp_path / "without_mot17-seed0" / "weights.safetensors")  # for the shipped ones
-    run(ROOT / "scripts" / "study_mot17_val_half.sh", data, tmp_path, WEIGHTS=weights, SEEDS="0 1")
+
+def test_mot17_val_half_goes_on_with_an_interrupted_training(data: Path, weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "mot17_seeds-seed0"
+    words = ["train", "--config", "studies/mot17_seeds", "--data", str(data), "--out", str(folder), *SMALL.split()]
+    with pytest.raises(SystemExit) as done:
+        main(words)
+    assert not done.value.code
+    (folder / "weights.safetensors").unlink()  # killed between the last checkpoint and the weights
+
+    script = ROOT / "scripts" / "study_mot17_val_half.sh"
+    run(script, data, tmp_path, WEIGHTS=str(weights), SEEDS="0", TRAIN_SETTINGS="max_iterations=9999")
     table = (tmp_path / "mot17_val_half.md").read_text()
-    assert "| shipped/mot17-half-val | 1 |" in table and "| mot17_seeds/mot17-half-val | 2 |" in table
-    assert run(sys.executable, ROOT / "scripts" / "summarize_runs.py", tmp_path / "shipped").count("\n") == 3
+    assert "| shipped/mot17-half-val | 1 |" in table and "| mot17_seeds/mot17-half-val | 1 |" in table
+
+
+def test_ceilings(
+    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    script = ROOT / "scripts" / "study_ceilings.py"
+    pairs = []
+    for name in read_split("dancetrack-13").sequences[:2]:
+        split = tmp_path / f"{name}.txt"
+        split.write_text(f"# dataset: DanceTrack\n# part: val\n{name}\n")
+        pairs.append(f"{split}={weights}")
+    monkeypatch.setattr(sys, "argv", [str(script), str(data), str(tmp_path), *pairs])
+    runpy.run_path(str(script), run_name="__main__")
+    text = (tmp_path / "ceilings.txt").read_text()
+    assert "2 sequences" in text and "+ learned level 7" in text and capsys.readouterr().out.startswith(text)
+    stages = json.loads((tmp_path / "ceilings.json").read_text())["stages"]
+    assert len(stages) == 12 and len(stages[0]["plain"]["sequences"]) == 2
 
 
 def test_a_script_says_what_it_needs(tmp_path: Path) -> None:
     done = subprocess.run([ROOT / "scripts" / "study_cross_domain.sh"], capture_output=True, text=True, check=False)
     assert done.returncode == 2 and "DATA OUT" in done.stderr
+
+
+def test_thirteen_sequences_are_both_folds() -> None:
+    even, odd, both = (read_split(f"dancetrack-{name}").sequences for name in ("fold-even", "fold-odd", "13"))
+    assert sorted(even + odd) == sorted(both) and len(both) == 13
