@@ -90,6 +90,8 @@ def test_a_missing_candidate_makes_the_next_one_right() -> None:
     tracklets = singletons(detections)
     assert label_edges(detections, tracklets, torch.tensor([[0, 0, 1], [1, 2, 2]])).tolist() == [True, False, True]
     assert label_edges(detections, tracklets, torch.tensor([[0], [2]])).tolist() == [True]
+    # Two want to be continued by the last one: the one that ends later is.
+    assert label_edges(detections, tracklets, torch.tensor([[0, 1], [2, 2]])).tolist() == [False, True]
 
 
 def test_nobody_continues_nobody() -> None:
