@@ -12,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def doubling_levels(frames: list[int], motion_weight: float = 0.05) -> list[Sush
     """Return the published levels for these chunk lengths."""
     without_motion = [name for name in FEATURES if name != "motion"]
     first = SushiLevelConfig(frames[0], 10, None, 1, without_motion)
-    return [first, *(SushiLevelConfig(c, 10, motion_weight, before) for before, c in zip(frames, frames[1:], strict=False))]
+    return [first, *(SushiLevelConfig(c, 10, motion_weight, before) for before, c in pairwise(frames))]
 
 
 @dataclass
@@ -103,7 +104,8 @@ class SushiConfig:
         for number, level in enumerate(self.levels):
             unknown = [name for name in level.features if name not in FEATURES]
             if unknown:
-                raise ConfigError(f"levels.{number}.features: {', '.join(unknown)} unknown", f"of {', '.join(FEATURES)}")
+                known = ", ".join(FEATURES)
+                raise ConfigError(f"levels.{number}.features: {', '.join(unknown)} unknown", f"known: {known}")
             if number and level.frames % self.levels[number - 1].frames:
                 raise ConfigError(f"levels.{number}.frames: {level.frames} is no multiple of the level below")
         if self.levels[-1].frames != self.window:
@@ -203,9 +205,7 @@ class SushiTracker(nn.Module):
             return np.zeros(0, dtype=np.int64)
         bounds = [(np.searchsorted(frames, low), np.searchsorted(frames, high, side="right")) for low, high in windows]
         device = detections.frame.device
-        clips = [
-            detections.select(torch.arange(int(low), int(high), device=device)) for low, high in bounds
-        ]
+        clips = [detections.select(torch.arange(int(low), int(high), device=device)) for low, high in bounds]
         last = None
         for result in self.run(Detections.concatenate(clips)):
             last = result
@@ -267,7 +267,7 @@ def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
     try:
         with safe_open(path, framework="pt") as stored:
             text = (stored.metadata() or {}).get(_HEADER)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}  # noqa: SIM118
+            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
     except (SafetensorError, OSError) as error:
         raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
     if text is None:

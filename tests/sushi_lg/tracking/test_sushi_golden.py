@@ -36,7 +36,7 @@ class Golden:
 
 
 @pytest.fixture(scope="module", params=CLIPS)
-def golden(request, shared_data):
+def golden(request: pytest.FixtureRequest, shared_data: Path) -> Golden:
     return load(shared_data / "golden_sushi", request.param)
 
 
@@ -78,7 +78,7 @@ def sorted_edges(result: LevelResult) -> torch.Tensor:
     return torch.argsort(earlier * (result.graph.num_nodes + 1) + later)
 
 
-def test_windows(golden):
+def test_windows(golden: Golden) -> None:
     frames = golden.detections.frame.numpy()
     ours = window_ranges(frames, golden.tracker.config.window)
     theirs = [(w["first_frame"] - 1, w["last_frame"] - 1) for w in golden.about["windows"]]
@@ -88,7 +88,7 @@ def test_windows(golden):
         assert held.tolist() == golden.tensors[f"w{number}.det_index"].tolist()
 
 
-def test_every_level_of_every_window(golden):
+def test_every_level_of_every_window(golden: Golden) -> None:
     for window, about in enumerate(golden.about["windows"]):
         for level, result in results(golden, window):
             prefix = f"w{window}.l{level}."
@@ -109,8 +109,9 @@ def test_every_level_of_every_window(golden):
             torch.testing.assert_close(graph.edge_features[order], expected["edge_feat"], rtol=0, atol=2e-5)
             # Level 0 measures pixels, of which float32 corners near 2000 resolve 1e-4; higher levels lie in 1 .. 3.
             torch.testing.assert_close(graph.cost[order], expected["prune_dist"], rtol=1e-6, atol=0 if level else 5e-4)
-            torch.testing.assert_close(result.scores.step_logits[-1, 0, order], expected["logit_fwd"], rtol=0, atol=1e-4)
-            torch.testing.assert_close(result.scores.step_logits[-1, 1, order], expected["logit_bwd"], rtol=0, atol=1e-4)
+            logits = result.scores.step_logits[-1][:, order]
+            torch.testing.assert_close(logits[0], expected["logit_fwd"], rtol=0, atol=1e-4)
+            torch.testing.assert_close(logits[1], expected["logit_bwd"], rtol=0, atol=1e-4)
             torch.testing.assert_close(result.scores.probability[order], expected["score"], rtol=0, atol=2e-5)
             assert torch.equal(result.scores.probability[order] >= 0.5, expected["kept"].bool())
             assert torch.equal(result.accepted[order], expected["rounded"].bool()), prefix
@@ -118,7 +119,7 @@ def test_every_level_of_every_window(golden):
             assert torch.equal(component, expected["det_component"].long())
 
 
-def test_logits_of_every_step(shared_data):
+def test_logits_of_every_step(shared_data: Path) -> None:
     golden = load(shared_data / "golden_sushi", "clip_a")
     golden.tracker.train()
     for level, result in enumerate(golden.tracker.run(golden.window(0))):
@@ -126,14 +127,14 @@ def test_logits_of_every_step(shared_data):
         torch.testing.assert_close(logits, golden.tensors[f"w0.l{level}.logit_steps"], rtol=0, atol=1e-4)
 
 
-def test_stitched_trajectories(golden):
+def test_stitched_trajectories(golden: Golden) -> None:
     ours = golden.tracker.eval().link(golden.detections)
     theirs = golden.tensors["stitched_id"].numpy()
     pairs = set(zip(ours.tolist(), theirs.tolist(), strict=True))
     assert len(pairs) == len(set(ours.tolist())) == len(set(theirs.tolist()))
 
 
-def test_result_rows(golden):
+def test_result_rows(golden: Golden) -> None:
     table = golden.tracker.eval().track(golden.detections)
     theirs = np.loadtxt(golden.folder / golden.about["result_file"], delimiter=",", ndmin=2)
     assert len(table) == len(theirs)
@@ -155,7 +156,7 @@ def canonical(rows: np.ndarray) -> np.ndarray:
     return rows[np.lexsort((rows[:, 0], rows[:, 1]))]
 
 
-def test_training_loss_and_gradients(shared_data):
+def test_training_loss_and_gradients(shared_data: Path) -> None:
     golden = load(shared_data / "golden_sushi", "clip_a")
     expected = load_file(golden.folder / "train_a.safetensors")
     detections = golden.window(0)
