@@ -139,7 +139,9 @@ def test_result_rows(golden: Golden) -> None:
     theirs = np.loadtxt(golden.folder / golden.about["result_file"], delimiter=",", ndmin=2)
     assert len(table) == len(theirs)
     # Trajectories are told apart by their first rows, because ids are numbered differently.
-    ours = np.column_stack([table.frame + 1, table.track_id, table.boxes_ltwh + [1, 1, 0, 0], table.confidence])
+    ours = np.column_stack(
+        [table.frame + 1, table.track_id, table.boxes_ltwh + np.array([1, 1, 0, 0]), table.confidence]
+    )
     assert canonical(ours[:, :7]) == pytest.approx(canonical(theirs[:, :7]), abs=2e-4)
 
 
