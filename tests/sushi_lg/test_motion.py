@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ import torch
 from sushi_lg.geometry import paired_giou, xyxy_to_cxcywh
 from sushi_lg.graph.ends import tracklet_ends
 from sushi_lg.graph.features import FEATURES, Pairs, edge_features
-from sushi_lg.graph.pruning import feet_distance, motion_appearance_cost, motion_score
+from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.tracklets import from_members
 from sushi_lg.motion import NO_MOTION
 from sushi_lg.structures import Detections
@@ -135,3 +136,22 @@ def test_costs_by_their_formulas() -> None:
 def test_without_embeddings_appearance_is_a_constant() -> None:
     pairs = measured([0, 1], [2, 3], 4, seed=1, embedded=False)
     assert edge_features(pairs, ["appearance"]).tolist() == [[0.0]]
+
+
+@pytest.mark.parametrize("share", [1.0, 0.5, 0.02])
+def test_appearance_of_many_pairs_equals_one_by_one(share: float) -> None:
+    """Full ranges go through matrix products, thin sets are gathered; near copies are where squares cancel."""
+    generator = torch.Generator().manual_seed(0)
+    count = 300
+    embedding = torch.randn(count, 40, generator=generator) * 10 + 50
+    embedding[100:200] = embedding[:100] + 1e-3
+    pairs = measured([0, 1], [2, 3], 4, seed=1)
+    ends = replace(pairs.ends, embedding=embedding)
+    earlier, later = torch.triu_indices(count, count, 1)
+    chosen = torch.rand(len(earlier), generator=generator) < share
+    chosen &= (earlier < 20) | (earlier > 180)  # a hole longer than a tile
+    earlier, later = earlier[chosen], later[chosen]
+    ours = appearance_distance(ends, earlier, later)
+    expected = (embedding[earlier].double() - embedding[later].double() + 1e-6).norm(dim=1)
+    torch.testing.assert_close(ours.double(), expected, rtol=1e-5, atol=1e-5)
+    assert appearance_distance(ends, earlier[:0], later[:0]).shape == (0,)
