@@ -46,8 +46,10 @@ def tracklet_ends(detections: Detections, tracklets: Tracklets, window: int) -> 
     Args:
         detections: N detections.
         tracklets: M tracklets.
-        window: frames at each end from which the velocity is taken: between the two outermost detections there.
+        window: frames at each end from which the velocity is taken: between the two outermost detections there. Below
+            2 nothing has a velocity.
     """
+    window = max(window, 1)  # the end itself always lies in its window
     boxes = xyxy_to_cxcywh(detections.boxes_xyxy)
     feet = torch.stack([boxes[:, 0], detections.boxes_xyxy[:, 3]], dim=1)
     order = tracklets.order

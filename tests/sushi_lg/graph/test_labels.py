@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+import published
 import pytest
 import torch
+from toy import cut, walkers
 
 from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
 from sushi_lg.graph.tracklets import from_members
@@ -95,3 +97,28 @@ def test_labels_equal_brute_force(seed: int) -> None:
     labels = nearest_partner_labels(tracklets, edges, identity)
     assert labels[0].tolist() == [pair in forward for pair in listed]
     assert labels[1].tolist() == [pair in backward for pair in listed]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_labels_of_long_tracklets_equal_plain_loops(seed: int) -> None:
+    detections = walkers(seed, people=3, clips=2, frames=24)
+    tracklets = cut(detections, seed, mean_length=3)
+    nodes = published.pieces(detections, tracklets)
+    identity = [int(detections.identity[first]) for first in tracklets.first.tolist()]  # cut leaves tracklets pure
+    # Overlapping tracklets of one identity, so that who starts first and who ends first are different questions.
+    identity = [number % 2 for number in identity]
+    pairs = published.candidates(nodes, 1000)
+    keep = torch.rand(len(pairs), generator=torch.Generator().manual_seed(seed)) < 0.3
+    pairs = [pair for pair, kept in zip(pairs, keep.tolist(), strict=True) if kept]
+    labels = nearest_partner_labels(tracklets, torch.tensor(pairs).T, torch.tensor(identity))
+    same = [(u, v) for u, v in pairs if identity[u] == identity[v]]
+    expected = [
+        (
+            (u, v) in same and v == min((b for a, b in same if a == u), key=lambda node: (nodes[node].frames[0], node)),
+            (u, v) in same
+            and u == min((a for a, b in same if b == v), key=lambda node: (-nodes[node].frames[-1], node)),
+        )
+        for u, v in pairs
+    ]
+    assert labels.T.tolist() == [list(both) for both in expected]
+    assert 0 < sum(forward != backward for forward, backward in expected)

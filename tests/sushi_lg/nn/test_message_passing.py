@@ -69,7 +69,9 @@ def test_equals_a_plain_loop(both: bool, reattach: bool) -> None:
     torch.testing.assert_close(nodes, expected_nodes, rtol=1e-5, atol=1e-6)
 
 
-def test_equals_torch_geometric() -> None:
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("reattach", [True, False])
+def test_equals_torch_geometric(both: bool, reattach: bool) -> None:
     geometric = pytest.importorskip("torch_geometric.nn")
 
     class Sum(geometric.MessagePassing):  # type: ignore[name-defined,misc]
@@ -85,23 +87,41 @@ def test_equals_torch_geometric() -> None:
         def message(self, x_j: Tensor, latent: Tensor) -> Tensor:
             return self.mlp(torch.cat([x_j, latent], dim=1))
 
-    net = network(both=True, reattach=False)
+    net = network(both, reattach)
     x, encoded, edge_index = graph(9)
     with torch.no_grad():
-        history, _ = net(x, encoded, edge_index)
+        history, nodes = net(x, encoded, edge_index)
         # Every edge twice, as the original lists them; messages go from column to row.
         row, column = torch.cat([edge_index, edge_index.flip(0)], dim=1)
-        initial = latent = encoded.repeat(2, 1)
-        from_future, from_past = Sum(net.from_later), Sum(net.from_earlier)
         is_future = row < column
+        initial = latent = encoded.repeat(2, 1)
+        first = x
+        from_future, from_past = Sum(net.from_later), Sum(net.from_earlier)
         for step in range(STEPS):
             latent = net.edge_update(torch.cat([x[row], x[column], initial, latent], dim=1))
-            torch.testing.assert_close(history[step].flatten(0, 1), latent, rtol=1e-5, atol=1e-6)
+            if not both:  # one latent an edge, that of earlier → later
+                latent = latent[is_future].repeat(2, 1)
+            ours = history[step].flatten(0, 1) if both else history[step][0].repeat(2, 1)
+            torch.testing.assert_close(ours, latent, rtol=1e-5, atol=1e-6)
+            if step == STEPS - 1 and not reattach:
+                break
             sums = [
                 layer(x, torch.stack([column[chosen], row[chosen]]), latent[chosen])
                 for layer, chosen in ((from_past, ~is_future), (from_future, is_future))
             ]
-            x = net.node_update(torch.cat(sums, dim=1))
+            x = net.node_update(torch.cat([*sums, first] if reattach else sums, dim=1))
+    torch.testing.assert_close(nodes, x, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_reordered_edges_give_the_same_nodes(both: bool) -> None:
+    net, (x, encoded, edge_index) = network(both, reattach=True), graph(8)
+    order = torch.randperm(len(encoded), generator=torch.Generator().manual_seed(2))
+    with torch.no_grad():
+        history, nodes = net(x, encoded, edge_index)
+        shuffled_history, shuffled_nodes = net(x, encoded[order], edge_index[:, order])
+    torch.testing.assert_close(torch.stack(shuffled_history), torch.stack(history)[:, :, order], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(shuffled_nodes, nodes, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize("both", [True, False])

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -24,6 +26,20 @@ def span(low: int, high: int) -> np.ndarray:
 )
 def test_windows(frames: list[int], length: int, expected: list[tuple[int, int]]) -> None:
     assert window_ranges(np.array(list(frames), dtype=np.int64), length) == expected
+
+
+@pytest.mark.parametrize("overlap", [0.25, 0.5, 0.75])
+@pytest.mark.parametrize("seed", range(3))
+def test_windows_repeat_their_share_of_the_frames_with_detections(seed: int, overlap: float) -> None:
+    present = np.sort(np.random.default_rng(seed).choice(300, 90, replace=False))
+    windows = window_ranges(np.repeat(present, 2), 20, overlap)
+    held = [[frame for frame in present.tolist() if low <= frame <= high] for low, high in windows]
+    assert held[0][0] == present[0] and held[-1][-1] == present[-1]
+    assert len(windows) > 10
+    for before, after in pairwise(held):
+        repeated = round(overlap * len(before))
+        if repeated < len(before):  # all of them would not go on
+            assert [frame for frame in before if frame in after] == before[len(before) - repeated :]
 
 
 @pytest.mark.parametrize("seed", range(5))

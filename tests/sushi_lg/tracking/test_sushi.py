@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
+from sushi_lg.config import load_config
 from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
 from sushi_lg.nn.losses import level_loss
 from sushi_lg.structures import Detections
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels, load_sushi, save_sushi
+from sushi_lg.tracking.stitch import stitch, window_ranges
+from sushi_lg.tracking.sushi import (
+    SushiConfig,
+    SushiLevelConfig,
+    SushiTracker,
+    doubling_levels,
+    load_sushi,
+    save_sushi,
+)
 
 
 def tracker(frames: tuple[int, ...] = (2, 4, 8, 16), seed: int = 0) -> SushiTracker:
@@ -130,6 +142,7 @@ def test_one_block_for_all_needs_equal_features() -> None:
         ({"levels": []}, "empty"),
         ({"window": 64}, "window"),
         ({"levels": doubling_levels([2, 3])}, "multiple"),
+        ({"levels": [SushiLevelConfig(512, features=["motoin"])]}, "motoin unknown"),
     ],
 )
 def test_settings_that_contradict_each_other(change: dict, message: str) -> None:
@@ -137,12 +150,74 @@ def test_settings_that_contradict_each_other(change: dict, message: str) -> None
         replace(SushiConfig(), **change).validate()
 
 
-def test_weights_survive_a_file(tmp_path) -> None:  # noqa: ANN001
-    model, detections = tracker(), people(30)
+def test_motion_can_be_left_out() -> None:
+    names = ["gap_seconds", "offset_x", "offset_y"]
+    levels = [SushiLevelConfig(frames, 5, None, 0, names) for frames in (4, 8)]
+    torch.manual_seed(0)
+    track = SushiTracker(SushiConfig(window=8, levels=levels)).eval().link(people(12))
+    assert track.shape == (36,)
+
+
+def test_low_scores_are_left_out_and_results_point_to_the_detections_given() -> None:
+    detections = people(20)
+    detections = replace(detections, score=torch.where(detections.identity == 1, 0.5, 0.9))
+    model = tracker()
+    model.config = replace(model.config, min_score=0.65)
+    table = model.track(detections)
+    real = table.detection_index[~table.is_interpolated]
+    assert len(real) > 0 and (detections.identity[real] != 1).all()
+    assert (table.detection_index[table.is_interpolated] == -1).all()
+    assert detections.frame[real].tolist() == table.frame[~table.is_interpolated].tolist()
+    model.config = replace(model.config, min_score=0.95)
+    assert len(model.track(detections)) == 0
+
+
+@pytest.mark.parametrize("bias", [-100.0, 0.0, 100.0], ids=["none joined", "some", "all that may be"])
+def test_windows_together_equal_windows_one_by_one(bias: float) -> None:
+    model, detections = tracker(seed=1), people(40, persons=4)
+    with torch.no_grad():
+        for block in model.scorer.blocks:
+            block.classifier.layers[-1].bias += bias
+    frames = detections.frame.numpy()
+    windows = []
+    for low, high in window_ranges(frames, 16):
+        held = np.flatnonzero((frames >= low) & (frames <= high))
+        with torch.no_grad():
+            *_, last = model.run(detections.select(torch.from_numpy(held)))
+        windows.append((held, last.after.member_of.numpy()))
+    assert len(windows) == 4
+    track = model.link(detections)
+    assert track.tolist() == stitch(len(detections), windows).tolist()
+    if bias:
+        assert len(set(track.tolist())) == (160 if bias < 0 else 4)
+
+
+@pytest.mark.parametrize("recipe", ["sushi", "lgmot"])
+def test_weights_survive_a_file(recipe: str, tmp_path: Path) -> None:
+    config = load_config(SushiConfig, recipe)
+    config.scorer.node_input = 8
+    torch.manual_seed(1)
+    model, detections = SushiTracker(config).eval(), people(30)
     path = tmp_path / "weights.safetensors"
-    save_sushi(path, model, {"recipe": "sushi"})
-    again = load_sushi(path, model.config)
+    save_sushi(path, model, {"recipe": recipe})
+    again = load_sushi(path, load_config(SushiConfig, recipe))  # whose node input is 2048 wide; that follows the file
+    assert again.config == config and not again.training
+    for name, value in model.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value)
     assert again.link(detections).tolist() == model.link(detections).tolist()
-    other = tracker((2, 4, 8))
-    with pytest.raises(WeightsError):
-        load_sushi(path, other.config)
+    other = {"sushi": "lgmot", "lgmot": "sushi"}[recipe]
+    with pytest.raises(WeightsError, match=r"made for .* the recipe is") as caught:
+        load_sushi(path, load_config(SushiConfig, other))
+    assert "--recipe" in str(caught.value)
+
+
+def test_files_that_hold_no_published_weights(tmp_path: Path) -> None:
+    path, config = tmp_path / "weights.safetensors", SushiConfig()
+    with pytest.raises(WeightsError, match="no such file"):
+        load_sushi(path, config)
+    path.write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="not a safetensors file"):
+        load_sushi(path, config)
+    save_file({"a": torch.ones(1)}, path)
+    with pytest.raises(WeightsError, match="import-checkpoint"):
+        load_sushi(path, config)

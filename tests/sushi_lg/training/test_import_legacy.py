@@ -7,10 +7,12 @@ import os
 import pickle
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
+from synthetic import write_world
 from torch import Tensor
 
 from sushi_lg.cli.app import main
@@ -209,3 +211,29 @@ def test_verb(make, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[s
     loaded = load_sushi(target, imported.config).state_dict()
     assert list(loaded) == list(imported.state_dict())
     assert all(torch.equal(value, loaded[name]) for name, value in imported.state_dict().items())
+
+
+@pytest.mark.parametrize(("make", "recipe"), [(sushi, "sushi"), (lgmot, "lgmot")])
+def test_track_with_imported_weights(make, recipe: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:  # noqa: ANN001
+    state = make()
+    for key in state:
+        if "classifier.edge_mlp.fc_layers.3.bias" in key:
+            state[key] = state[key] + 3  # whatever may be joined is joined
+    torch.save(state, tmp_path / "old.pth")
+    write_world(tmp_path / "world", ("one",))
+    weights, out = tmp_path / "old.sushi-lg.safetensors", tmp_path / "out"
+    words = ["track", str(tmp_path / "world" / "one"), "--recipe", recipe, "--weights", str(weights), "--out", str(out)]
+    for command in (["import-checkpoint", str(tmp_path / "old.pth")], words):
+        with pytest.raises(SystemExit) as caught:
+            main(command)
+        assert not caught.value.code, capsys.readouterr().err
+    rows = np.loadtxt(out / "tracks" / "one.txt", delimiter=",")
+    assert len(rows) > 200 and (rows[:, 6] == 1).all()
+    assert len({(frame, number) for frame, number in rows[:, :2].tolist()}) == len(rows)
+    for number in np.unique(rows[:, 1]):  # every gap is filled
+        frames = np.sort(rows[rows[:, 1] == number, 0])
+        assert (np.diff(frames) == 1).all() and len(frames) >= 2
+    other = [*words[:3], {"sushi": "lgmot", "lgmot": "sushi"}[recipe], *words[4:-1], str(tmp_path / "other")]
+    with pytest.raises(SystemExit) as caught:
+        main(other)
+    assert caught.value.code == 5 and "choose the other --recipe" in capsys.readouterr().err
