@@ -149,17 +149,24 @@ def _merge(node: DictConfig, values: Mapping[Any, object], prefix: str, source: 
             raise ConfigError(f"{source.at(full)}: unknown key", _nearest(full, node, prefix, source.root))
         inner = _without_none(hints[key])
         item = typing.get_args(inner)[0] if typing.get_origin(inner) is list else None
+        entry = typing.get_args(inner)[1] if typing.get_origin(inner) is dict else None
         current = None if OmegaConf.is_missing(node, key) else node[key]
         if is_dataclass(inner) and isinstance(value, Mapping):
             if current is None:
                 node[key] = OmegaConf.structured(inner)
             _merge(node[key], value, f"{full}.", source)
+        elif isinstance(current, DictConfig) and isinstance(value, Mapping) and is_dataclass(entry):
+            for name, settings in value.items():
+                if name in current and isinstance(settings, Mapping):
+                    _merge(current[name], settings, f"{full}.{name}.", source)
+                else:
+                    current[name] = _new_item(entry, settings, f"{full}.{name}", source)
         elif isinstance(current, DictConfig) and isinstance(value, Mapping):
             _merge(current, value, f"{full}.", source)
         elif item is not None and isinstance(value, Mapping):
             _merge_by_index(current, item, value, full, source)
         elif is_dataclass(item) and isinstance(value, list):
-            node[key] = [_new_item(item, entry, f"{full}.{i}", source) for i, entry in enumerate(value)]
+            node[key] = [_new_item(item, one, f"{full}.{i}", source) for i, one in enumerate(value)]
         else:
             _assign(node, key, value, full, source)
 

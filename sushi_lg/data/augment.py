@@ -169,6 +169,72 @@ def concatenate(first: Clip, second: Clip) -> Clip:
     ).sorted()
 
 
+_GUEST_SHARE = (0.2, 0.6)  # of the persons of the second clip, that enter the first
+
+
+def overlay(clip: Clip, guests: Clip, rng: np.random.Generator) -> Clip:
+    """Let some persons of another clip walk among those of the first: encounters that nobody filmed.
+
+    There are few encounters in annotated video and upper levels learn from little else. Guests are brought to the
+    heights and to the ground of the hosts; whoever stands in front of somebody of the other clip hides him, as in
+    ``imagine_detections``. Camera motion is left out, because there are two cameras now.
+
+    Args:
+        clip: stays as it is but for what guests hide.
+        guests: of about the same frame rate; frames beyond the length of ``clip`` are not used.
+        rng: source of chance.
+    """
+    persons = np.unique(guests.identity[guests.identity >= 0])
+    chosen = persons[rng.random(len(persons)) < rng.uniform(*_GUEST_SHARE)]
+    guests = guests.select(np.isin(guests.identity, chosen) & (guests.frame < clip.length))
+    if len(clip) == 0 or len(guests) == 0:
+        return clip
+    scale, shift = _to_ground_of(clip, guests, rng)
+    move = np.concatenate([shift, shift]).astype(np.float32)
+    guests = replace(
+        guests,
+        boxes_xyxy=guests.boxes_xyxy * scale + move,
+        truth_xyxy=guests.truth_xyxy * scale + move,
+        identity=guests.identity + clip.identity.max() + 1,
+        camera=None,
+    )
+    centre = (guests.boxes_xyxy[:, :2] + guests.boxes_xyxy[:, 2:]) / 2
+    guests = guests.select(((centre > 0) & (centre < clip.image_size)).all(axis=1))
+    is_guest = np.concatenate([np.zeros(len(clip), dtype=bool), np.ones(len(guests), dtype=bool)])
+    order = np.argsort(np.concatenate([clip.frame, guests.frame]), kind="stable")
+    both = concatenate(replace(clip, camera=None), guests)
+    covered = _covered_share(both, is_guest[order])
+    smooth = _smooth_noise(both.identity, 5, rng)
+    is_missed = (covered > 0) & (covered + 0.12 * smooth[:, 0] > rng.uniform(0.6, 0.95))
+    logit = np.log(both.score / (1 - both.score).clip(1e-3)) - 2 * covered * (1 + 0.3 * smooth[:, 0])
+    size = both.boxes_xyxy[:, 2:] - both.boxes_xyxy[:, :2]
+    noise = 0.05 * covered[:, None] * smooth[:, 1:] * np.concatenate([size, size], axis=1)
+    boxes = both.boxes_xyxy + noise.astype(np.float32)
+    boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
+    score = np.where(covered > 0, 1 / (1 + np.exp(-logit)), both.score).astype(np.float32)
+    return replace(both, boxes_xyxy=boxes, score=score).select(~is_missed & (score >= min(0.1, clip.score.min())))
+
+
+def _to_ground_of(clip: Clip, guests: Clip, rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """Return the scale and the shift that put guests where the hosts are, give or take."""
+    middle, height = [], []
+    for one in (clip, guests):
+        boxes = one.boxes_xyxy
+        height.append(float(np.median(boxes[:, 3] - boxes[:, 1])))
+        middle.append(np.array([np.median(boxes[:, [0, 2]].mean(axis=1)), np.median(boxes[:, 3])]))
+    scale = height[0] / max(height[1], 1.0) * float(np.exp(rng.normal(0, 0.12)))
+    stray = rng.normal(0, [0.8, 0.15]) * height[0]
+    return scale, middle[0] + stray - scale * middle[1]
+
+
+def _smooth_noise(identity: np.ndarray, columns: int, rng: np.random.Generator) -> np.ndarray:
+    """Return (N, columns) noise of deviation 1, smooth along each identity (not quite at the joints between them)."""
+    order = np.argsort(identity, kind="stable")
+    noise = np.empty((len(identity), columns))
+    noise[order] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], rng.normal(size=noise.shape), axis=0)
+    return noise
+
+
 def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
     """Turn ground-truth boxes into what a detector might have seen.
 
@@ -181,13 +247,9 @@ def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
     """
     covered = _covered_share(truth)
     skill = rng.uniform(0.6, 1.0)
-    position = np.argsort(truth.identity, kind="stable")
-    smooth = np.empty((len(truth), 6))
-    white = rng.normal(size=(len(truth), 6))
-    # An AR(1) noise that runs along each identity (the joint between identities does not matter).
-    smooth[position] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], white[position], axis=0)
+    smooth = _smooth_noise(truth.identity, 6, rng)
     visibility = 1 - covered
-    logit = 2.6 * skill * (visibility**0.7) - 0.2 + 0.5 * smooth[:, 0] + 0.3 * white[:, 1]
+    logit = 2.6 * skill * (visibility**0.7) - 0.2 + 0.5 * smooth[:, 0] + 0.3 * rng.normal(size=len(truth))
     score = 1 / (1 + np.exp(-logit))
     is_missed = (covered + 0.12 * smooth[:, 1] > rng.uniform(0.6, 0.95)) | (rng.random(len(truth)) < 0.05 * (1 - skill))
     size = truth.boxes_xyxy[:, 2:] - truth.boxes_xyxy[:, :2]
@@ -205,8 +267,11 @@ def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
     return seen.select(~is_missed)
 
 
-def _covered_share(clip: Clip) -> np.ndarray:
-    """Return (N,) the largest share of each box covered by a box of its frame that reaches lower in the picture."""
+def _covered_share(clip: Clip, side: np.ndarray | None = None) -> np.ndarray:
+    """Return (N,) the largest share of each box covered by a box of its frame that reaches lower in the picture.
+
+    With ``side`` (N,), only boxes of another side cover.
+    """
     covered = np.zeros(len(clip))
     boxes = clip.boxes_xyxy.astype(np.float64)
     bounds = np.searchsorted(clip.frame, np.arange(clip.length + 1))
@@ -219,6 +284,8 @@ def _covered_share(clip: Clip) -> np.ndarray:
         )
         overlap = np.clip(inner, 0, None).prod(axis=2)
         overlap[frame_boxes[None, :, 3] <= frame_boxes[:, None, 3]] = 0
+        if side is not None:
+            overlap[side[low:high, None] == side[None, low:high]] = 0
         area = (frame_boxes[:, 2:] - frame_boxes[:, :2]).prod(axis=1)
         covered[low:high] = overlap.max(axis=1) / np.maximum(area, 1e-6)
     return np.minimum(covered, 1)

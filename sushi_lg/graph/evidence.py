@@ -5,7 +5,7 @@ distance to the camera matters. A node tells what its tracklet looks like at bot
 overlaps, distance to the picture's border); an edge tells how well the two tracklets continue each other, for several
 windows of velocity, from the past forwards and from the future backwards.
 
-Shapes: N detections, M tracklets, E edges, H velocity windows, K history offsets.
+Shapes: N detections, M tracklets, E edges, H velocity windows, K history offsets, W clean windows.
 """
 
 from __future__ import annotations
@@ -17,11 +17,14 @@ from torch import Tensor
 
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
-from sushi_lg.graph.kinematics import EndState, crowd_path, end_states
+from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph
-from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.graph.tracklets import Tracklets, uncut
 from sushi_lg.structures import Detections
+
+Fits = tuple[CleanFit, CleanFit]
+"""Lines at the first and at the last detection of every tracklet."""
 
 
 @dataclass
@@ -30,6 +33,7 @@ class EvidenceConfig:
 
     Attributes:
         windows: H numbers of detections for velocities.
+        clean_windows: W numbers of detections for lines through the undisturbed ones.
         offsets: K offsets in frames of the box history at each end.
         gate_base: largest distance of a candidate in box heights at gap 0, after motion.
         gate_growth: by how many box heights the gate opens, times the square root of the gap in frames.
@@ -37,6 +41,7 @@ class EvidenceConfig:
     """
 
     windows: list[int] = field(default_factory=lambda: [3, 8, 20])
+    clean_windows: list[int] = field(default_factory=lambda: [6, 20, 60, 200])
     offsets: list[int] = field(default_factory=lambda: [1, 2, 4, 7, 11, 16])
     gate_base: float = 1.0
     gate_growth: float = 0.5
@@ -45,12 +50,12 @@ class EvidenceConfig:
     @property
     def edge_width(self) -> int:
         """F, number of edge features."""
-        return 23 + 11 * len(self.windows)
+        return 23 + 11 * len(self.windows) + 10 * len(self.clean_windows)
 
     @property
     def node_width(self) -> int:
         """G, number of node features."""
-        return 12 + 2 * (6 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets))
+        return 12 + 2 * (6 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets) + len(self.clean_windows))
 
 
 class EvidenceBuilder:
@@ -86,25 +91,32 @@ class EvidenceBuilder:
         """Return the candidates of a level."""
         config = self.config
         start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
-        eligible = torch.nonzero(tracklets.length >= self.min_length).squeeze(1)
+        fits = clean_fits(detections, tracklets, self.overlap, tuple(config.clean_windows))
+        is_part = tracklets.successor >= 0
+        is_part[tracklets.successor[is_part]] = True
+        eligible = torch.nonzero((tracklets.length >= self.min_length) | is_part).squeeze(1)
         boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
         path = crowd_path(detections, tracklets, boxes)
-        length = tracklets.length[eligible]
+        # Parts of a second look count as what they were cut from: only then can a short one change sides.
+        whole = uncut(detections, tracklets)
+        length = whole.length[whole.member_of[tracklets.first[eligible]]]
         low, high = successors_within_gap(tracklets, eligible, self.max_gap)
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
             values = _motion_cost(config, tracklets, start, end, path, eligible[earlier], eligible[later])
             longer = torch.maximum(length[earlier], length[later])
-            return values.masked_fill(longer < self.min_longer, torch.inf)
+            values = values.masked_fill(longer < self.min_longer, torch.inf)
+            # What a second look cut apart can always be joined again.
+            return values.masked_fill(tracklets.successor[eligible[earlier]] == eligible[later], 0.0)
 
         pairs, values, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
         mutual = is_near.all(dim=0)
         edge_index = eligible[pairs[:, mutual]]
         return LevelGraph(
             edge_index=edge_index,
-            edge_features=edge_features(detections, tracklets, start, end, edge_index, path),
+            edge_features=edge_features(detections, tracklets, start, end, edge_index, path, fits),
             cost=values[mutual],
-            node_features=node_features(detections, tracklets, start, end, self.overlap),
+            node_features=node_features(detections, tracklets, start, end, self.overlap, fits),
             num_nodes=len(tracklets),
             num_candidates=considered,
         )
@@ -140,9 +152,15 @@ def _motion_cost(
 
 
 def edge_features(
-    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, edge_index: Tensor, path: Tensor
+    detections: Detections,
+    tracklets: Tracklets,
+    start: EndState,
+    end: EndState,
+    edge_index: Tensor,
+    path: Tensor,
+    fits: Fits,
 ) -> Tensor:
-    """Return (E, F) features of pairs of tracklets; ``path`` as from ``crowd_path``."""
+    """Return (E, F) features of pairs of tracklets; ``path`` as from ``crowd_path``, ``fits`` from ``clean_fits``."""
     earlier, later = edge_index
     gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
     seconds = gap / detections.frame_rate[tracklets.clip[earlier]]
@@ -204,11 +222,29 @@ def edge_features(
             (log_height - end.growth[window][earlier] * gap).clamp(-2, 2),
             (log_height - start.growth[window][later] * gap).clamp(-2, 2),
         ]
+    at_start, at_end = fits
+    for window in range(at_end.value.shape[0]):
+        from_line, to_line = at_end.value[window][earlier], at_start.value[window][later]
+        apart_line = (to_line[:, :2] - from_line[:, :2]) / height[:, None]
+        miss_ahead = apart_line - at_end.slope[window][earlier] * (gap / height)[:, None]
+        miss_behind = apart_line - at_start.slope[window][later] * (gap / height)[:, None]
+        columns += [
+            _squash(miss_ahead[:, 0]),
+            _squash(miss_ahead[:, 1]),
+            _squash(miss_behind[:, 0]),
+            _squash(miss_behind[:, 1]),
+            _squash((0.5 * (miss_ahead + miss_behind)).square().sum(dim=1).sqrt()),
+            _squash(apart_line[:, 0]),
+            _squash(apart_line[:, 1]),
+            (to_line[:, 2] - from_line[:, 2]).clamp(-2, 2),
+            (to_line[:, 3] - from_line[:, 3]).clamp(-2, 2),
+            (to_line[:, 4] - from_line[:, 4]).clamp(-4, 4),
+        ]
     return torch.stack(columns, dim=1)
 
 
 def node_features(
-    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, overlap: Tensor
+    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, overlap: Tensor, fits: Fits
 ) -> Tensor:
     """Return (M, G) features of tracklets."""
     score = detections.score[tracklets.order]
@@ -232,7 +268,7 @@ def node_features(
     travelled = (end.boxes[:, :2] - start.boxes[:, :2]) / (0.5 * (end.boxes[:, 3] + start.boxes[:, 3]))[:, None]
     columns += [_squash(travelled[:, 0]), _squash(travelled[:, 1])]
     raw = detections.boxes_xyxy
-    for state, index in ((start, tracklets.first), (end, tracklets.last)):
+    for state, index, fit in zip((start, end), (tracklets.first, tracklets.last), fits, strict=True):
         box = state.boxes
         height = box[:, 3]
         columns += [
@@ -255,6 +291,7 @@ def node_features(
                 growth[:, offset],
                 state.history_valid[:, offset].to(torch.float32),
             ]
+        columns += fit.weight.log().unbind(0)
     return torch.stack(columns, dim=1)
 
 

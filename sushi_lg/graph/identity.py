@@ -1,7 +1,7 @@
 """Labels of the default recipe: who continues whom, judged at the two ends of a tracklet.
 
-A tracklet that mixes two people still has a clear owner at each end; joining it by those is right locally, and what a
-repair at a higher level should do. (SUSHI's labels use one majority identity for the whole tracklet, see ``labels``.)
+A tracklet that mixes two people still has a clear owner at each end; joining it by those is what a repair at a higher
+level should do. (SUSHI's labels use one majority identity for the whole tracklet, see ``labels``.)
 
 Shapes: N detections, M tracklets, E edges.
 """
@@ -14,7 +14,9 @@ from torch import Tensor
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.structures import Detections
 
-_END_DETECTIONS = 8
+# So many that the few detections around an encounter, where people are easily swapped, do not decide who somebody is:
+# a join at which a swapped stretch goes on is then wrong, and the one that ends it right.
+END_DETECTIONS = 30
 
 
 def label_edges(detections: Detections, tracklets: Tracklets, edge_index: Tensor) -> Tensor:
@@ -26,10 +28,11 @@ def end_identities(detections: Detections, tracklets: Tracklets) -> tuple[Tensor
     """Return the identity at the start and at the end of every tracklet.
 
     Returns:
-        two (M,) int64: the most frequent identity of the first (last) 8 detections, the lowest number on a tie, if it
+        two (M,) int64: the most frequent identity of the first (last) 30 detections, the lowest number on a tie, if it
         covers at least half of them; else -1.
     """
-    steps = torch.arange(_END_DETECTIONS, device=detections.frame.device)
+    longest = int(tracklets.length.max()) if len(tracklets) else 1
+    steps = torch.arange(min(END_DETECTIONS, longest), device=detections.frame.device)
     low, high = tracklets.start[:-1, None], tracklets.start[1:, None]
     at_start = _majority(detections, tracklets, low + steps, (low + steps) < high)
     at_end = _majority(detections, tracklets, high - 1 - steps, (high - 1 - steps) >= low)

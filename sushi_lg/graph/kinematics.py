@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
-from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets, uncut
 from sushi_lg.structures import Detections, Record
 
 
@@ -40,6 +40,94 @@ class EndState(Record):
     history_valid: Tensor
     habit: Tensor
     restlessness: Tensor
+
+
+@dataclass(frozen=True)
+class CleanFit(Record):
+    """Straight lines through the undisturbed detections next to one end of every tracklet.
+
+    Attributes:
+        value: (W, M, 5) float32 centre x and lower edge of the line at the frame of the end (camera-free pixels); mean
+            log height, log width and score (log-odds).
+        slope: (W, M, 2) float32 change of centre x and of the lower edge, pixels a frame, forward in time.
+        weight: (W, M) float32 how many undisturbed detections the line rests on.
+    """
+
+    value: Tensor
+    slope: Tensor
+    weight: Tensor
+
+
+_FLOOR = 0.03  # weight of a detection that is covered altogether: without better ones it has to do
+_LEAST_SPREAD = 0.4  # variance of frames below which no slope is fitted
+
+
+def clean_fits(
+    detections: Detections, tracklets: Tracklets, overlap: Tensor, windows: tuple[int, ...]
+) -> tuple[CleanFit, CleanFit]:
+    """Fit lines to both ends; detections count the less, the more another person disturbs their box.
+
+    Boxes of people behind others are cut off or swallow a neighbour, and joins are asked for right there. Where and how
+    large somebody was before that tells more than the last box. Parts of a second look remember what came before a cut
+    (and after it): each place is judged as if the joins at all the others were right.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets.
+        overlap: (N, 3) from ``overlap_features``.
+        windows: W numbers of detections.
+
+    Returns:
+        the fits at the first and at the last detection of every tracklet.
+    """
+    boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+    size = boxes[:, 2:].clamp(min=1e-3)
+    confidence = torch.logit(detections.score, eps=1e-3)
+    values = torch.stack(
+        [boxes[:, 0], boxes[:, 1] + 0.5 * boxes[:, 3], size[:, 1].log(), size[:, 0].log(), confidence], dim=1
+    )
+    clean = ((1 - overlap[:, 0]) * (1 - overlap[:, 1])).clamp(0, 1).square() + _FLOOR
+    whole = uncut(detections, tracklets)
+    order, owner = whole.order, whole.member_of[whole.order]
+    time = (detections.frame[order] - whole.first_frame[owner]).to(torch.float64)[:, None]
+    reference = values[whole.first]
+    relative = (values[order] - reference[owner]).to(torch.float64)
+    weight = clean[order].to(torch.float64)[:, None]
+    moving = relative[:, :2]
+    columns = torch.cat([weight, weight * time, weight * time * time, weight * relative, weight * time * moving], dim=1)
+    prefix = torch.cat([columns.new_zeros(1, columns.shape[1]), columns.cumsum(0)])
+    position = torch.empty_like(order)
+    position[order] = torch.arange(len(order), device=order.device)
+    fits = []
+    for at_end in (False, True):
+        end = tracklets.last if at_end else tracklets.first
+        mine = whole.member_of[end]
+        at = (detections.frame[end] - whole.first_frame[mine]).to(torch.float64)[:, None]
+        found = []
+        for window in windows:
+            if at_end:
+                high = position[end] + 1
+                low = torch.maximum(whole.start[mine], high - window)
+            else:
+                low = position[end]
+                high = torch.minimum(whole.start[mine + 1], low + window)
+            sums = prefix[high] - prefix[low]
+            total = sums[:, 0:1]
+            mean_time, mean_square, mean = sums[:, 1:2] / total, sums[:, 2:3] / total, sums[:, 3:8] / total
+            spread = mean_square - mean_time.square()
+            slope = (sums[:, 8:10] / total - mean_time * mean[:, :2]) / spread.clamp(min=1e-9)
+            slope = torch.where(spread > _LEAST_SPREAD, slope, torch.zeros_like(slope))
+            # Sizes do not run away along a line as positions do: their mean is the better guess.
+            mean[:, :2] += slope * (at - mean_time)
+            found.append((mean, slope, total[:, 0]))
+        fits.append(
+            CleanFit(
+                value=torch.stack([value.to(boxes.dtype) + reference[mine] for value, _, _ in found]),
+                slope=torch.stack([slope.to(boxes.dtype) for _, slope, _ in found]),
+                weight=torch.stack([total.to(boxes.dtype) for _, _, total in found]),
+            )
+        )
+    return fits[0], fits[1]
 
 
 _HABIT_WINDOW = 30  # detections over which size and score are averaged

@@ -8,7 +8,7 @@ Shapes: N detections, M tracklets.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
@@ -32,6 +32,7 @@ class Tracklets(Record):
         first_frame: (M,) int64, 0-based.
         last_frame: (M,) int64, 0-based, inclusive.
         clip: (M,) int64.
+        successor: (M,) int64, the tracklet each one continued in before ``split`` cut them apart; -1 = none.
     """
 
     member_of: Tensor
@@ -42,6 +43,7 @@ class Tracklets(Record):
     first_frame: Tensor
     last_frame: Tensor
     clip: Tensor
+    successor: Tensor
 
     def __len__(self) -> int:
         return int(self.first.shape[0])
@@ -85,6 +87,7 @@ def from_members(detections: Detections, member_of: Tensor) -> Tracklets:
         first_frame=detections.frame[first],
         last_frame=detections.frame[last],
         clip=detections.clip[first],
+        successor=torch.full_like(first, -1),
     )
 
 
@@ -97,3 +100,45 @@ def merge(detections: Detections, tracklets: Tracklets, label: Tensor) -> Trackl
         label: (M,) int64, numbered in the order of the first tracklet of each label.
     """
     return from_members(detections, label[tracklets.member_of])
+
+
+def split(detections: Detections, tracklets: Tracklets, before: Tensor) -> Tracklets:
+    """Cut tracklets.
+
+    Args:
+        detections: N detections.
+        tracklets: M tracklets of them.
+        before: (N,) bool, cut a tracklet between this detection and the one before it.
+
+    Returns:
+        the parts; ``successor`` leads from each part to the next one of the same tracklet.
+    """
+    begins = before.clone()
+    begins[tracklets.first] = True
+    part = begins[tracklets.order].long().cumsum(0) - 1
+    first = tracklets.order[begins[tracklets.order]]
+    # Parts are listed tracklet by tracklet, tracklets are numbered by their first detection.
+    number = torch.empty_like(first)
+    number[torch.argsort(first)] = torch.arange(len(first), device=first.device)
+    member_of = torch.empty_like(tracklets.member_of)
+    member_of[tracklets.order] = number[part]
+    parts = from_members(detections, member_of)
+    successor = torch.full_like(first, -1)
+    follows = before.clone()
+    follows[tracklets.first] = False
+    continued = torch.nonzero(follows[first]).squeeze(1)  # parts that are not the first of their tracklet
+    successor[number[continued - 1]] = number[continued]
+    return replace(parts, successor=successor)
+
+
+def uncut(detections: Detections, parts: Tracklets) -> Tracklets:
+    """Return the tracklets that ``split`` was given; tracklets nobody cut come back as they are."""
+    if not bool((parts.successor >= 0).any()):
+        return parts
+    whole = torch.arange(len(parts), device=parts.first.device)
+    continued = torch.nonzero(parts.successor >= 0).squeeze(1)
+    whole[parts.successor[continued]] = continued
+    while not torch.equal(whole, whole[whole]):  # each round doubles the number of links that are followed
+        whole = whole[whole]
+    _, label = torch.unique(whole, return_inverse=True)  # a tracklet starts with its first part: numbers stay in order
+    return merge(detections, parts, label)

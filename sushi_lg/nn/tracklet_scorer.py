@@ -9,10 +9,12 @@ Shapes: M nodes, E edges, G node features, F edge features, S steps.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import linear
 
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
@@ -21,7 +23,7 @@ from sushi_lg.nn.mlp import MLP
 
 @dataclass
 class ScorerConfig:
-    """Widths of the default network.
+    """Widths of one block of the default network.
 
     Attributes:
         node_dim: width of a node while messages pass.
@@ -79,7 +81,7 @@ class TrackletBlock(nn.Module):
         self.node_norm = FeatureNorm(node_width)
         self.edge_norm = FeatureNorm(edge_width)
         self.node_encoder = MLP([node_width, hidden, node])
-        self.edge_encoder = MLP([edge_width, hidden, edge])
+        self.edge_encoder = MLP([edge_width + 2 * node_width, hidden, hidden, edge])
         self.level_embedding = nn.Embedding(num_levels, edge)
         self.passing = TimeAwareMessagePassing(
             edge_update=MLP([2 * node + 2 * edge, hidden, edge]),
@@ -102,8 +104,9 @@ class TrackletBlock(nn.Module):
             level: row of the level embedding.
         """
         assert graph.node_features is not None
-        nodes = self.node_encoder(self.node_norm(graph.node_features))
-        edges = self.edge_encoder(self.edge_norm(graph.edge_features)) + self.level_embedding.weight[level]
+        features = self.node_norm(graph.node_features)
+        nodes = self.node_encoder(features)
+        edges = self._encode_edges(graph, features) + self.level_embedding.weight[level]
         history, nodes = self.passing(nodes, edges, graph.edge_index)
         classified = history if self.training else history[-1:]
         logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in classified])
@@ -113,6 +116,15 @@ class TrackletBlock(nn.Module):
             node_logits=self.node_classifier(nodes).squeeze(-1),
         )
 
+    def _encode_edges(self, graph: LevelGraph, nodes: Tensor) -> Tensor:
+        """Encode edges from their own features and, uncompressed, those of both ends: one motion across the gap."""
+        width = nodes.shape[1]
+        of_edge, of_earlier, of_later = self.edge_encoder.first_weights((graph.edge_features.shape[1], width, width))
+        earlier, later = graph.edge_index
+        pre_activation = linear(self.edge_norm(graph.edge_features), of_edge, self.edge_encoder.layers[0].bias)
+        pre_activation = pre_activation + linear(nodes, of_earlier)[earlier] + linear(nodes, of_later)[later]
+        return self.edge_encoder.after_first(pre_activation)
+
 
 class TrackletScorer(nn.Module):
     """All blocks of the default recipe.
@@ -121,14 +133,17 @@ class TrackletScorer(nn.Module):
         node_width: G.
         edge_width: F.
         slots: for each level the name of the block that serves it.
-        config: widths.
+        widths: of every block, by name.
     """
 
-    def __init__(self, node_width: int, edge_width: int, slots: list[str], config: ScorerConfig) -> None:
+    def __init__(self, node_width: int, edge_width: int, slots: list[str], widths: Mapping[str, ScorerConfig]) -> None:
         super().__init__()
         self.slots = list(slots)
         self.blocks = nn.ModuleDict(
-            {slot: TrackletBlock(node_width, edge_width, slots.count(slot), config) for slot in dict.fromkeys(slots)}
+            {
+                slot: TrackletBlock(node_width, edge_width, slots.count(slot), widths[slot])
+                for slot in dict.fromkeys(slots)
+            }
         )
         self._row = [slots[:level].count(slot) for level, slot in enumerate(slots)]
 

@@ -27,6 +27,13 @@ class GraphBuilder(Protocol):
         """Return candidate edges with their features."""
 
 
+class Reopener(Protocol):
+    """Cuts tracklets apart where joins shall be asked for once more."""
+
+    def __call__(self, detections: Detections, tracklets: Tracklets) -> Tracklets:
+        """Return the parts."""
+
+
 class Scorer(Protocol):
     """Scores the edges of a graph, usually a network."""
 
@@ -57,12 +64,14 @@ class Level:
         score: scores its edges.
         solve: accepts some of them.
         label: fills ``label`` of the graph, for solvers that read it; None in tracking.
+        reopen: cuts tracklets of lower levels before the graph is made; None = they are taken as they are.
     """
 
     build: GraphBuilder
     score: Scorer
     solve: Solver
     label: Labeller | None = None
+    reopen: Reopener | None = None
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,7 @@ class LevelResult:
     """Everything one level saw and decided.
 
     Attributes:
-        before: tracklets the level started from; the nodes of ``graph``.
+        before: tracklets the level started from, cut where it takes a second look; the nodes of ``graph``.
         graph: candidate edges.
         scores: what the scorer said.
         accepted: (E,) bool.
@@ -86,6 +95,8 @@ class LevelResult:
 
 def run_level(level: Level, detections: Detections, tracklets: Tracklets) -> LevelResult:
     """Take tracklets up one level."""
+    if level.reopen is not None:
+        tracklets = level.reopen(detections, tracklets)
     graph = level.build(detections, tracklets)
     if level.label is not None:
         graph = replace(graph, label=level.label(detections, tracklets, graph.edge_index))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.graph.evidence import EvidenceConfig
+from sushi_lg.graph.second_look import SecondLookConfig
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 
 
@@ -21,6 +22,7 @@ class LevelConfig:
         threshold: probability above which an edge may be accepted. Low levels are strict: what stays open there is
             asked again with more context.
         slot: name of the network block that scores this level; levels with one name share weights.
+        second_look: cut the tracklets of lower levels where people met, and ask again.
     """
 
     max_gap: int = 1
@@ -29,6 +31,7 @@ class LevelConfig:
     min_longer: int = 1
     threshold: float = 0.5
     slot: str = "tracklets"
+    second_look: bool = False
 
 
 @dataclass
@@ -61,11 +64,16 @@ def default_levels() -> list[LevelConfig]:
         LevelConfig(2, 6, 1, 1, 0.95),
         LevelConfig(4, 6, 1, 1, 0.9),
         LevelConfig(8, 8, 1, 2, 0.8),
-        LevelConfig(16, 8, 2, 4, 0.6),
-        LevelConfig(32, 8, 2, 6),
-        LevelConfig(64, 8, 3, 6, 0.4),
-        LevelConfig(128, 8, 3, 8, 0.3),
+        LevelConfig(16, 8, 2, 4, 0.6, "trajectories", second_look=True),
+        LevelConfig(32, 8, 2, 6, 0.5, "trajectories"),
+        LevelConfig(64, 8, 3, 6, 0.4, "trajectories", second_look=True),
+        LevelConfig(128, 8, 3, 8, 0.3, "trajectories"),
     ]
+
+
+def default_blocks() -> dict[str, ScorerConfig]:
+    """Return the widths of the shipped network: upper levels have few edges and hard questions, so a wide block."""
+    return {"detections": ScorerConfig(), "tracklets": ScorerConfig(), "trajectories": ScorerConfig(64, 64, 128, 5)}
 
 
 @dataclass
@@ -76,14 +84,16 @@ class TrackerConfig:
         min_score: detections below this confidence are left out before anything else.
         levels: the hierarchy, lowest first.
         evidence: what nodes and edges know.
-        scorer: widths of the network.
+        second_look: where levels with a second look cut.
+        blocks: widths of the network blocks, by the names that ``slot`` of the levels uses.
         output: finishing.
     """
 
     min_score: float = 0.1
     levels: list[LevelConfig] = field(default_factory=default_levels)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
-    scorer: ScorerConfig = field(default_factory=ScorerConfig)
+    second_look: SecondLookConfig = field(default_factory=SecondLookConfig)
+    blocks: dict[str, ScorerConfig] = field(default_factory=default_blocks)
     output: OutputConfig = field(default_factory=OutputConfig)
 
     def validate(self) -> None:
@@ -99,6 +109,13 @@ class TrackerConfig:
                 raise ConfigError(f"levels.{number}.max_gap: {level.max_gap} is below 1")
             if not 0 < level.threshold < 1:
                 raise ConfigError(f"levels.{number}.threshold: {level.threshold} is not between 0 and 1")
+            if level.slot not in self.blocks:
+                raise ConfigError(f"levels.{number}.slot: no block {level.slot!r}", f"one of {', '.join(self.blocks)}")
+        unused = self.blocks.keys() - {level.slot for level in self.levels} - default_blocks().keys()
+        if unused:
+            raise ConfigError(
+                f"blocks.{min(unused)}: no level has this slot", f"blocks are {', '.join(default_blocks())}"
+            )
         gaps = [level.max_gap for level in self.levels]
         if gaps != sorted(gaps):
             raise ConfigError(f"levels: max_gap must not shrink from level to level, got {gaps}")

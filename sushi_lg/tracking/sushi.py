@@ -38,6 +38,7 @@ from sushi_lg.structures import Detections
 from sushi_lg.tracking.finish import empty_table, fill_gaps
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.stitch import stitch, window_ranges
+from sushi_lg.tracking.weights import load_state
 
 _UNLIMITED = np.iinfo(np.int64).max
 _HEADER = "sushi_lg_published"
@@ -259,7 +260,8 @@ def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
         config: the recipe; ``scorer.node_input`` and ``scorer.level_embedding`` follow the file.
 
     Raises:
-        WeightsError: no such file, another format, or made for other levels or sharing.
+        WeightsError: no such file, another format, a damaged header, made for other levels or sharing, tensors missing
+            or not finite.
     """
     path = Path(path)
     if not path.is_file():
@@ -275,13 +277,17 @@ def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
             f"{path}: not weights of recipe sushi or lgmot",
             "run `sushi-lg import-checkpoint` on the original file; weights of recipe default need --recipe default",
         )
-    shape = json.loads(text)["shape"]
-    scorer = replace(config.scorer, node_input=shape["node_input"], level_embedding=shape["level_embedding"])
+    try:
+        shape = json.loads(text)["shape"]
+        node_input, level_embedding = shape["node_input"], shape["level_embedding"]
+    except (json.JSONDecodeError, KeyError, TypeError) as error:
+        raise WeightsError(f"{path}: damaged header ({error!r})", "copy the file again") from error
+    scorer = replace(config.scorer, node_input=node_input, level_embedding=level_embedding)
     config = replace(config, scorer=scorer)
     if _shape(config) != shape:
         raise WeightsError(f"{path}: made for {shape}, the recipe is {_shape(config)}", "choose the other --recipe")
     tracker = SushiTracker(config)
-    tracker.scorer.load_state_dict(tensors)
+    load_state(tracker.scorer, tensors, path)
     return tracker.eval()
 
 

@@ -21,7 +21,9 @@ from sushi_lg.graph.membership import NUM_FEATURES, membership_features
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.refinement import NUM_FEATURES as REFINEMENT_FEATURES
 from sushi_lg.graph.refinement import OFFSETS, mean_step, move_boxes, neighbour_steps, refinement_features
+from sushi_lg.graph.second_look import find_contacts, places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.graph.tracklets import Tracklets, split
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
@@ -70,7 +72,7 @@ class HierarchicalTracker(nn.Module):
             config.evidence.node_width,
             config.evidence.edge_width,
             [level.slot for level in config.levels],
-            config.scorer,
+            config.blocks,
         )
         self.verifier_norm = FeatureNorm(NUM_FEATURES)
         self.verifier = MLP([NUM_FEATURES, 32, 32, 1], activate_last=False)
@@ -115,8 +117,8 @@ class HierarchicalTracker(nn.Module):
             solvers: one a level, instead of ``solvers()`` (an oracle, say).
             with_labels: label the edges by the identities of the detections, for solvers that read labels.
         """
-        overlap = overlap_features(detections)
-        return run_hierarchy(self._levels(overlap, solvers or self.solvers(), with_labels), detections)
+        levels = self._levels(detections, solvers or self.solvers(), with_labels)
+        return run_hierarchy(levels, detections)
 
     def solvers(self) -> list[Solver]:
         """Return the solver of every level: matching with the thresholds of the recipe."""
@@ -156,7 +158,14 @@ class HierarchicalTracker(nn.Module):
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index)
 
-    def _levels(self, overlap: Tensor, solvers: list[Solver], with_labels: bool) -> Iterator[Level]:
+    def _levels(self, detections: Detections, solvers: list[Solver], with_labels: bool) -> Iterator[Level]:
+        overlap = overlap_features(detections)
+        contacts = find_contacts(detections, self.config.second_look)
+
+        def reopen(detections: Detections, tracklets: Tracklets) -> Tracklets:
+            places = places_to_cut(detections, tracklets, contacts, self.config.second_look)
+            return split(detections, tracklets, places)
+
         for number, (level, solve) in enumerate(zip(self.config.levels, solvers, strict=True)):
             builder = EvidenceBuilder(
                 self.config.evidence,
@@ -171,7 +180,13 @@ class HierarchicalTracker(nn.Module):
                 scores: LevelScores = self.scorer(graph, number)
                 return scores
 
-            yield Level(build=builder, score=score, solve=solve, label=label_edges if with_labels else None)
+            yield Level(
+                build=builder,
+                score=score,
+                solve=solve,
+                label=label_edges if with_labels else None,
+                reopen=reopen if level.second_look else None,
+            )
 
 
 def _as_probabilities(score: Tensor) -> Tensor:

@@ -29,7 +29,7 @@ T = TypeVar("T")
 FORMAT_VERSION = 1
 RECIPE = "default"
 _KEY = "sushi_lg"
-_BUILT = ("evidence", "scorer", "slots of the levels")  # settings that the tensors depend on
+_BUILT = ("evidence", "slots of the levels", "blocks")  # settings that the tensors depend on
 
 
 @dataclass
@@ -138,7 +138,11 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
 
 
 def _built(config: TrackerConfig) -> tuple[object, ...]:
-    return asdict(config.evidence), asdict(config.scorer), [level.slot for level in config.levels]
+    return asdict(config.evidence), [level.slot for level in config.levels], _used_blocks(config)
+
+
+def _used_blocks(config: TrackerConfig) -> dict[str, object]:
+    return {level.slot: asdict(config.blocks[level.slot]) for level in config.levels}
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:
@@ -193,6 +197,9 @@ def _convert(hint: Any, value: object, where: str) -> object:  # noqa: ANN401 - 
     if origin is list and isinstance(value, list):
         item = typing.get_args(hint)[0]
         return [_convert(item, entry, f"{where}.{i}") for i, entry in enumerate(value)]
+    if origin is dict and isinstance(value, dict):
+        item = typing.get_args(hint)[1]
+        return {key: _convert(item, entry, f"{where}.{key}") for key, entry in value.items()}
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if isinstance(hint, type) and type(value) is hint:

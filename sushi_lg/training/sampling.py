@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sushi_lg.data.augment import AugmentConfig, augment, imagine_detections, subsample
+from sushi_lg.data.augment import AugmentConfig, augment, imagine_detections, mirror, overlay, reverse, subsample
 from sushi_lg.data.clips import Clip
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.structures import Detections, Record
@@ -30,13 +30,14 @@ class SamplingConfig:
     Attributes:
         budget: detections of a batch; the last clip may exceed it.
         min_length: shortest clip in frames, after frames were left out.
-        max_length: longest clip.
+        max_length: longest clip. Upper levels join across gaps of up to 128 frames, and learn that from clips with a
+            past and a future around such gaps; a crowd gets shorter clips, of about ``budget`` detections.
         stride: probabilities of keeping every frame, every second, every third, ...
     """
 
-    budget: int = 3000
+    budget: int = 2400
     min_length: int = 64
-    max_length: int = 128
+    max_length: int = 400
     stride: list[float] = field(default_factory=lambda: [0.6, 0.25, 0.15])
 
     def validate(self) -> None:
@@ -120,14 +121,26 @@ class BatchSampler:
     def _clip(self) -> Clip:
         rng, config = self._rng, self.config
         source = self.sources[rng.choice(len(self.sources), p=self._weights)]
-        sequence = source.sequences[rng.integers(len(source.sequences))]
         stride = int(rng.choice(len(self._strides), p=self._strides)) + 1
         wanted = int(rng.integers(config.min_length, config.max_length + 1)) * stride
-        length = min(wanted, sequence.clip.length)
+        clip = self._stretch(source, wanted, stride)
+        if source.overlay and rng.random() < source.overlay:
+            guests = self._stretch(source, wanted, stride)
+            guests = mirror(guests) if rng.random() < 0.5 else guests
+            clip = overlay(clip, reverse(guests) if rng.random() < 0.5 else guests, rng)
+        return augment(subsample(clip, stride), self.augmentation, rng)
+
+    def _stretch(self, source: Source, wanted: int, stride: int) -> Clip:
+        """Return a stretch of about ``wanted`` frames of one of the sequences."""
+        rng, config = self._rng, self.config
+        sequence = source.sequences[rng.integers(len(source.sequences))]
+        affordable = round(config.budget * sequence.clip.length / max(len(sequence.clip), 1))
+        most = stride * max(config.min_length, affordable)
+        length = min(wanted, most, sequence.clip.length)
         clip = sequence.clip.cut(int(rng.integers(sequence.clip.length - length + 1)), length)
         if sequence.imagined:  # before frames are left out, because detectors err smoothly in time
             clip = imagine_detections(clip, rng)
-        return augment(subsample(clip, stride), self.augmentation, rng)
+        return clip
 
 
 def to_batch(clips: Sequence[Clip]) -> Batch:

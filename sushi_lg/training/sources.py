@@ -49,10 +49,12 @@ class SourceConfig(SetConfig):
     Attributes:
         weight: share of the clips drawn from this source, relative to the others.
         imagined: make detections from the ground truth, for sequences without any.
+        overlay: probability that persons of another clip of this source are put into a clip.
     """
 
     weight: float = 1.0
     imagined: bool = False
+    overlay: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Source:
 
     weight: float
     sequences: list[TrainingSequence]
+    overlay: float = 0.0
 
 
 def load_sources(configs: Iterable[SourceConfig], reserved: Iterable[SetConfig], root: str | Path) -> list[Source]:
@@ -98,12 +101,14 @@ def load_sources(configs: Iterable[SourceConfig], reserved: Iterable[SetConfig],
     for number, config in enumerate(configs):
         if not config.weight > 0:
             raise ConfigError(f"sources.{number}.weight: {config.weight} is not above 0", "remove the source instead")
+        if not 0 <= config.overlay <= 1:
+            raise ConfigError(f"sources.{number}.overlay: {config.overlay} is no probability")
         opened.append(open_set(config, root, f"sources.{number}"))
         for sequence in opened[-1]:
             for other in reserved:
                 _refuse_overlap(sequence, config.split, other)
     return [
-        Source(config.weight, [_training_sequence(sequence, config) for sequence in sequences])
+        Source(config.weight, [_training_sequence(sequence, config) for sequence in sequences], config.overlay)
         for config, sequences in zip(configs, opened, strict=True)
     ]
 

@@ -41,6 +41,7 @@ class Settings:
     single: Level = field(default_factory=Level)
     optional: Extra | None = None
     loss: dict[str, float] = field(default_factory=dict)
+    named: dict[str, Level] = field(default_factory=lambda: {"low": Level(), "high": Level(8)})
 
     def validate(self) -> None:
         if not 0 <= self.min_score <= 1:
@@ -76,6 +77,14 @@ def test_lists_and_mappings(tmp_path: Path) -> None:
     assert load_config(Settings, None, write(tmp_path / "d.yaml", "levels: {2: {slot: c}}\n")).levels[2].slot == "c"
 
 
+def test_mappings_of_settings(tmp_path: Path) -> None:
+    file = write(tmp_path / "c.yaml", "named:\n  high: {threshold: 0.25}\n  top: {max_gap: 9}\n")
+    settings = load_config(Settings, None, file, ["named.low.slot=z"])
+    assert settings.named == {"low": Level(slot="z"), "high": Level(8, 0.25), "top": Level(9)}
+    save_config(settings, tmp_path / "again.yaml")
+    assert load_config(Settings, None, tmp_path / "again.yaml") == settings
+
+
 @pytest.mark.parametrize(
     ("entry", "message", "remedy"),
     [
@@ -93,6 +102,9 @@ def test_lists_and_mappings(tmp_path: Path) -> None:
         ("levels=[5]", "levels.0: 5 is not a mapping", ""),
         ("levels=[{slott: a}]", "levels.0.slott: unknown key", "did you mean levels.0.slot?"),
         ("single=5", "single: 5 is refused", ""),
+        ("named.low=5", "named.low: 5 is not a mapping", ""),
+        ("named.low.max_gpa=5", "named.low.max_gpa: unknown key", "did you mean named.low.max_gap?"),
+        ("named.new.max_gap=x", "named.new.max_gap: 'x' is refused", "of type int"),
         ("solver=fast", "solver: 'fast' is refused: Invalid value 'fast', expected one of [exact, greedy]", ""),
         ("use_camera=", "use_camera: None is refused", "of type bool"),
         ("loss.edges=high", "loss.edges: 'high' is refused", ""),

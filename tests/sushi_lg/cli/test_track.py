@@ -155,7 +155,7 @@ def test_absent_sequences(world: Path, weights: Path, tmp_path: Path, capsys: py
         (["{one}", "levels.0.threshold=2"], CONFIG, "levels.0.threshold"),
         (["{one}", "--recipe", "defualt"], CONFIG, "did you mean default"),
         (["{one}", "--weights", "no.safetensors"], 5, "no such weights"),
-        (["{one}", "scorer.node_dim=8", "--weights", "{weights}"], 5, "trained with scorer"),
+        (["{one}", "blocks.tracklets.node_dim=8", "--weights", "{weights}"], 5, "trained with blocks"),
         (["{one}", "--recipe", "sushi"], 5, "import-checkpoint"),
     ],
 )

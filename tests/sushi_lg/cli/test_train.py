@@ -23,7 +23,7 @@ sampling: {{budget: 200, min_length: 20, max_length: 30}}
 statistics_detections: 300
 tracker:
   levels: [{{max_gap: 1, num_neighbours: 4}}, {{max_gap: 8}}]
-  scorer: {{node_dim: 8, edge_dim: 8, hidden_dim: 8, num_steps: 1}}
+  blocks: {{tracklets: {{node_dim: 8, edge_dim: 8, hidden_dim: 8, num_steps: 1}}}}
 max_iterations: 4
 log_every: 2
 tensorboard: false

@@ -35,8 +35,8 @@ def tracker() -> HierarchicalTracker:
     """Untrained; keeps every detection, so that what it writes depends on its joins alone."""
     torch.manual_seed(0)
     output = OutputConfig(min_length=1, min_probability=0.0, min_mean_probability=0.0)
-    scorer = ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=8, num_steps=1)
-    return HierarchicalTracker(TrackerConfig(levels=LEVELS, scorer=scorer, output=output)).eval()
+    blocks = {level.slot: ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=8, num_steps=1) for level in LEVELS}
+    return HierarchicalTracker(TrackerConfig(levels=LEVELS, blocks=blocks, output=output)).eval()
 
 
 def test_from_perfect_to_the_tracker_itself(tracker: HierarchicalTracker, sequence: Sequence) -> None:

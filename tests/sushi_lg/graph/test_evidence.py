@@ -12,10 +12,10 @@ from toy import cut, make, panning, seen_by, single_clip, tracklets_of, walkers
 from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.structures import LevelGraph
-from sushi_lg.graph.tracklets import Tracklets, from_members, singletons
+from sushi_lg.graph.tracklets import Tracklets, from_members, singletons, split
 from sushi_lg.structures import Detections
 
-NARROW = EvidenceConfig(windows=[4], offsets=[2, 5])
+NARROW = EvidenceConfig(windows=[4], clean_windows=[7], offsets=[2, 5])
 # Distances to the border, at both ends: they belong to the picture, not to the scene.
 BORDER = [12 + half * (EvidenceConfig().node_width - 12) // 2 + column for half in (0, 1) for column in (2, 3)]
 
@@ -48,7 +48,7 @@ def test_widths_are_those_of_the_settings(config: EvidenceConfig) -> None:
 
 
 def test_shipped_widths_are_those_of_shipped_weights() -> None:
-    assert (EvidenceConfig().edge_width, EvidenceConfig().node_width) == (56, 96)
+    assert (EvidenceConfig().edge_width, EvidenceConfig().node_width) == (96, 104)
 
 
 def test_edges_lead_forward_inside_a_clip_and_are_listed_once() -> None:
@@ -74,6 +74,18 @@ def test_short_tracklets_can_be_left_out() -> None:
     assert graph.num_edges > 0 and graph.num_nodes == len(tracklets)
     assert int(length.min()) == 2 and int(length.amax(dim=0).min()) >= 4
     assert int(tracklets.length[build(detections, tracklets).edge_index].min()) == 1
+
+
+def test_parts_of_a_second_look_can_always_be_joined_again() -> None:
+    detections = walkers(2)
+    tracklets = cut(detections, 2)
+    before = torch.zeros(len(detections), dtype=torch.bool)
+    before[tracklets.order[tracklets.start[:-1][tracklets.length >= 2] + 1]] = True  # every one after its first box
+    parts = split(detections, tracklets, before)
+    graph = build(detections, parts, min_length=3, min_longer=1000)
+    earlier, later = graph.edge_index
+    assert graph.num_edges == int((parts.successor >= 0).sum()) > 0
+    assert torch.equal(parts.successor[earlier], later)
 
 
 def test_picture_size_does_not_matter() -> None:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from toy import cut, make, members, tracklets_of, walkers
 
-from sushi_lg.graph.identity import continuation_labels, end_identities, label_edges
+from sushi_lg.graph.identity import END_DETECTIONS, continuation_labels, end_identities, label_edges
 from sushi_lg.graph.tracklets import singletons
 
 
@@ -23,15 +23,15 @@ def majority(identities: list[int]) -> int:
 @pytest.mark.parametrize("seed", range(3))
 def test_identities_of_the_ends(seed: int) -> None:
     rng = np.random.default_rng(seed)
-    detections = walkers(seed, clips=2, frames=60, missing=0.1)
+    detections = walkers(seed, clips=2, frames=120, missing=0.1)
     noisy = torch.from_numpy(np.where(rng.random(len(detections)) < 0.4, rng.integers(-1, 3), detections.identity))
-    tracklets = cut(detections, seed, mean_length=9)
+    tracklets = cut(detections, seed, mean_length=40)
     detections.identity.copy_(noisy)
     start, end = end_identities(detections, tracklets)
     for number, own in enumerate(members(tracklets)):
         identities = detections.identity[own].tolist()
-        assert start[number] == majority(identities[:8])
-        assert end[number] == majority(identities[-8:])
+        assert start[number] == majority(identities[:END_DETECTIONS])
+        assert end[number] == majority(identities[-END_DETECTIONS:])
 
 
 @pytest.mark.parametrize(
@@ -42,7 +42,8 @@ def test_identities_of_the_ends(seed: int) -> None:
         ([3, 2], 2),  # a tie goes to the lower number
         ([-1, 5], -1),  # also when it stands for nobody
         ([1, 2, 3], -1),  # nobody has half
-        ([1] * 4 + [7] * 8, 1),
+        ([1] * 15 + [7] * 30, 1),
+        ([1] * 14 + [7] * 30, 7),
     ],
 )
 def test_identity_at_the_start(identities: list[int], expected: int) -> None:

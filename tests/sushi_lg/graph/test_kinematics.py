@@ -8,8 +8,9 @@ import torch
 from toy import cut, make, members, panning, seen_by, tracklets_of, walkers
 
 from sushi_lg.geometry import xyxy_to_cxcywh
-from sushi_lg.graph.kinematics import boxes_at, crowd_path, end_states
-from sushi_lg.graph.tracklets import singletons
+from sushi_lg.graph.kinematics import boxes_at, clean_fits, crowd_path, end_states
+from sushi_lg.graph.occlusion import overlap_features
+from sushi_lg.graph.tracklets import from_members, singletons, split
 
 WINDOWS, OFFSETS = (2, 3, 8), (1, 2, 5, 9)
 
@@ -31,6 +32,70 @@ def test_slopes_are_those_of_polyfit(seed: int) -> None:
                 expected = np.polyfit(frame, values[chosen], 1)[0] if len(chosen) > 1 else np.zeros(3)
                 found = [*state.velocity[position, number].tolist(), float(state.growth[position, number])]
                 np.testing.assert_allclose(found, expected, atol=2e-4)
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_clean_lines_are_those_of_weighted_polyfit(seed: int) -> None:
+    detections = walkers(seed, clips=2)
+    tracklets = cut(detections, seed, mean_length=9)
+    overlap = overlap_features(detections)
+    boxes = xyxy_to_cxcywh(detections.boxes_xyxy).to(torch.float64).numpy()
+    values = np.stack([boxes[:, 0], boxes[:, 1] + boxes[:, 3] / 2], axis=1)
+    score = detections.score.to(torch.float64).numpy().clip(1e-3, 1 - 1e-3)
+    sizes = np.concatenate([np.log(boxes[:, [3, 2]]), np.log(score / (1 - score))[:, None]], axis=1)
+    disturbed = overlap.to(torch.float64).numpy()
+    weight = ((1 - disturbed[:, 0]) * (1 - disturbed[:, 1])) ** 2 + 0.03
+    for at_end, fit in enumerate(clean_fits(detections, tracklets, overlap, (3, 8))):
+        for position, window in enumerate((3, 8)):
+            for number, own in enumerate(members(tracklets)):
+                chosen = own[-window:] if at_end else own[:window]
+                frame, share = detections.frame[chosen].numpy(), weight[chosen]
+                at = detections.frame[own[-1 if at_end else 0]].item()
+                mean_frame = np.average(frame, weights=share)
+                assert float(fit.weight[position, number]) == pytest.approx(share.sum(), rel=1e-4)
+                size = np.average(sizes[chosen], axis=0, weights=share)
+                np.testing.assert_allclose(fit.value[position, number, 2:], size, atol=1e-4)
+                if np.average((frame - mean_frame) ** 2, weights=share) < 0.45:
+                    continue  # too short for a slope; just above, the two might disagree about that
+                # polyfit squares its weights
+                slope, offset = np.polyfit(frame - at, values[chosen], 1, w=np.sqrt(share))
+                np.testing.assert_allclose(fit.slope[position, number], slope, atol=1e-2)
+                np.testing.assert_allclose(fit.value[position, number, :2], offset, atol=3e-2)
+
+
+def test_parts_of_a_second_look_remember_what_was_before_the_cut() -> None:
+    detections = walkers(0)
+    tracklets = cut(detections, 0, mean_length=30)
+    overlap = overlap_features(detections)
+    before = torch.from_numpy(np.random.default_rng(0).random(len(detections)) < 0.2)
+    parts = split(detections, tracklets, before)
+    starts, ends = clean_fits(detections, parts, overlap, (4, 1000))
+    lost = from_members(detections, parts.member_of)  # the same parts, nothing remembered
+    plain_starts, plain_ends = clean_fits(detections, lost, overlap, (4, 1000))
+    assert bool((starts.weight >= plain_starts.weight - 1e-4).all())
+    assert bool((ends.weight[1] > plain_ends.weight[1] + 1).any())
+    # A part ends as its tracklet would, had it been cut short there, whatever else was cut.
+    for number, own in enumerate(members(parts)):
+        whole = members(tracklets)[int(tracklets.member_of[own[0]])]
+        kept = torch.tensor(whole[: whole.index(own[-1]) + 1])
+        alone = detections.select(kept)
+        one = from_members(alone, torch.zeros(len(alone), dtype=torch.int64))
+        _, expected = clean_fits(alone, one, overlap[kept], (4, 1000))
+        torch.testing.assert_close(ends.value[:, number], expected.value[:, 0], atol=2e-2, rtol=1e-4)
+
+
+def test_a_box_cut_off_by_another_hardly_bends_its_line() -> None:
+    frame = np.concatenate([np.arange(10), [8, 9]])
+    left = np.concatenate([10.0 * np.arange(10), [82, 92]])
+    boxes = np.stack([left, 0 * left, left + 20, 0 * left + 60], axis=1)
+    boxes[8:10, 3] = 20  # the last two are cut off below, by somebody whose box covers what is left of them
+    order = np.argsort(frame, kind="stable")
+    detections = make(frame[order], boxes[order])
+    tracklets = tracklets_of(detections, np.array([0] * 10 + [1] * 2)[order].tolist())
+    overlap = overlap_features(detections)
+    _, ends = clean_fits(detections, tracklets, overlap, (10,))
+    assert float(ends.value[0, 0, 1]) == pytest.approx(60, abs=6)  # the last box alone says 20
+    assert float(ends.value[0, 0, 2].exp()) == pytest.approx(60, abs=6)
 
 
 def test_slopes_stay_exact_late_in_a_long_video() -> None:

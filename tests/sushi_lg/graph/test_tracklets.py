@@ -7,7 +7,8 @@ import pytest
 import torch
 from toy import cut, make, members, tracklets_of, walkers
 
-from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, merge, singletons
+from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, merge, singletons, split, uncut
+from sushi_lg.solver.components import chain_labels
 
 
 def test_every_detection_begins_as_a_tracklet() -> None:
@@ -73,3 +74,37 @@ def test_moves_as_a_whole() -> None:
     detections = walkers(0)
     moved = from_members(detections, torch.arange(len(detections))).to("meta")
     assert moved.order.device.type == moved.clip.device.type == "meta"
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_split_parts_know_what_came_next_and_join_to_what_they_were(seed: int) -> None:
+    detections = walkers(seed, clips=2)
+    tracklets = cut(detections, seed, mean_length=8)
+    before = torch.from_numpy(np.random.default_rng(seed).random(len(detections)) < 0.3)
+    parts = split(detections, tracklets, before)
+    expected = []  # (part, the part that came next)
+    for own in members(tracklets):
+        pieces = [[own[0]]]
+        for detection in own[1:]:
+            if before[detection]:
+                pieces.append([])
+            pieces[-1].append(detection)
+        expected += [(piece, following) for piece, following in zip(pieces, [*pieces[1:], None], strict=True)]
+    expected.sort(key=lambda pair: pair[0][0])
+    found = members(parts)
+    assert found == [piece for piece, _ in expected]
+    assert torch.equal(uncut(detections, parts).member_of, tracklets.member_of)
+    following = [None if number < 0 else found[number] for number in parts.successor.tolist()]
+    assert following == [piece for _, piece in expected]
+    continued = torch.nonzero(parts.successor >= 0).squeeze(1)
+    chains = chain_labels(
+        torch.stack([continued, parts.successor[continued]]), torch.ones(len(continued)) > 0, len(parts)
+    )
+    assert torch.equal(merge(detections, parts, chains).member_of, tracklets.member_of)
+
+
+def test_splitting_nothing_changes_nothing() -> None:
+    detections = walkers(0)
+    tracklets = cut(detections, 0)
+    parts = split(detections, tracklets, torch.zeros(len(detections), dtype=torch.bool))
+    assert torch.equal(parts.member_of, tracklets.member_of) and int(parts.successor.max()) == -1

@@ -12,12 +12,13 @@ from sushi_lg.nn.tracklet_scorer import FeatureNorm, ScorerConfig, TrackletScore
 
 CONFIG = ScorerConfig(node_dim=8, edge_dim=6, hidden_dim=10, num_steps=3)
 SLOTS = ["low", "high", "high"]
+WIDTHS = dict.fromkeys(SLOTS, CONFIG)
 
 
 @pytest.fixture
 def scorer() -> TrackletScorer:
     torch.manual_seed(0)
-    return TrackletScorer(5, 4, SLOTS, CONFIG).eval()
+    return TrackletScorer(5, 4, SLOTS, WIDTHS).eval()
 
 
 def graph(edges: list[tuple[int, int]], nodes: int = 6, seed: int = 0) -> LevelGraph:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from sushi_lg.config import load_config
 from sushi_lg.errors import ConfigError
 from sushi_lg.tracking.recipe import LevelConfig, TrackerConfig
 
@@ -11,7 +12,13 @@ def test_the_shipped_recipe_is_valid() -> None:
     config.validate()
     gaps = [level.max_gap for level in config.levels]
     assert gaps == [2**i for i in range(8)]
-    assert [level.slot for level in config.levels] == ["detections"] + ["tracklets"] * 7
+    assert [level.slot for level in config.levels] == ["detections"] + ["tracklets"] * 3 + ["trajectories"] * 4
+
+
+def test_a_mistyped_block_is_not_a_new_one() -> None:
+    with pytest.raises(ConfigError, match=r"blocks\.trajectory: no level has this slot"):
+        load_config(TrackerConfig, dotlist=["blocks.trajectory.num_steps=3"])
+    assert load_config(TrackerConfig, dotlist=["blocks.trajectories.num_steps=3"]).blocks["trajectories"].num_steps == 3
 
 
 @pytest.mark.parametrize(
@@ -22,6 +29,7 @@ def test_the_shipped_recipe_is_valid() -> None:
         ([LevelConfig(1), LevelConfig(2, threshold=1.0)], r"levels\.1\.threshold: 1\.0"),
         ([LevelConfig(1, threshold=0.0)], r"levels\.0\.threshold: 0\.0"),
         ([LevelConfig(4), LevelConfig(2)], r"must not shrink.*\[4, 2\]"),
+        ([LevelConfig(4), LevelConfig(8, slot="other")], r"levels\.1\.slot: no block 'other'"),
     ],
 )
 def test_what_no_single_field_can_check(levels: list[LevelConfig], message: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 from safetensors.torch import save_file
 
 from sushi_lg.config import load_config
@@ -220,4 +221,25 @@ def test_files_that_hold_no_published_weights(tmp_path: Path) -> None:
         load_sushi(path, config)
     save_file({"a": torch.ones(1)}, path)
     with pytest.raises(WeightsError, match="import-checkpoint"):
+        load_sushi(path, config)
+    for header in ("{", "{}", '{"shape": 3}'):
+        save_file({"a": torch.ones(1)}, path, metadata={"sushi_lg_published": header})
+        with pytest.raises(WeightsError, match="damaged header"):
+            load_sushi(path, config)
+
+
+def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
+    config = SushiConfig()
+    config.scorer.node_input = 8
+    path, model = tmp_path / "weights.safetensors", SushiTracker(config)
+    with torch.no_grad():
+        next(model.scorer.parameters())[0] = torch.nan
+    save_sushi(path, model, {})
+    with pytest.raises(WeightsError, match="not finite"):
+        load_sushi(path, config)
+    with safe_open(path, framework="pt") as stored:
+        metadata, tensors = stored.metadata(), {name: stored.get_tensor(name) for name in stored.keys()}
+    del tensors[next(iter(tensors))]
+    save_file(tensors, path, metadata=metadata)
+    with pytest.raises(WeightsError, match="missing"):
         load_sushi(path, config)

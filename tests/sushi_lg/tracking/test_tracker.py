@@ -25,7 +25,7 @@ CONFIG = TrackerConfig(
         LevelConfig(3, 4, threshold=0.05),
         LevelConfig(8, 4, 2, 3, threshold=0.05),
     ],
-    scorer=ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=16, num_steps=2),
+    blocks=dict.fromkeys(("detections", "tracklets"), ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=16, num_steps=2)),
     output=OutputConfig(min_length=2, min_probability=0.0, min_mean_probability=0.0, max_gap_filled=4),
 )
 

@@ -15,7 +15,7 @@ from sushi_lg.tracking.weights import WeightsInfo, from_json, load_tracker, read
 
 CONFIG = TrackerConfig(
     levels=[LevelConfig(1, 4, slot="detections"), LevelConfig(8)],
-    scorer=ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=8, num_steps=1),
+    blocks=dict.fromkeys(("detections", "tracklets"), ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=8, num_steps=1)),
     output=OutputConfig(decimals=None),
 )
 INFO = WeightsInfo(CONFIG, licence="tests", data=["a 1-9"], seed=3, iterations=7, revision="abc")
@@ -49,8 +49,8 @@ def test_runs_with_other_settings_but_not_with_another_network(file: Path) -> No
         CONFIG, output=OutputConfig(min_length=9), levels=[LevelConfig(1, 9, slot="detections"), LevelConfig(4)]
     )
     assert load_tracker(file, looser).config == looser
-    wider = replace(CONFIG, scorer=ScorerConfig(node_dim=16))
-    with pytest.raises(WeightsError, match="trained with scorer"):
+    wider = replace(CONFIG, blocks={**CONFIG.blocks, "tracklets": ScorerConfig(node_dim=16)})
+    with pytest.raises(WeightsError, match="trained with blocks"):
         load_tracker(file, wider)
     with pytest.raises(WeightsError, match="slots of the levels"):
         load_tracker(file, replace(CONFIG, levels=[LevelConfig(1)]))

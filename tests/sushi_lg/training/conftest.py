@@ -42,7 +42,9 @@ def settings(world: Path) -> Callable[..., TrainConfig]:
                     LevelConfig(4, threshold=0.8),
                     LevelConfig(16),
                 ],
-                scorer=ScorerConfig(node_dim=16, edge_dim=16, hidden_dim=32, num_steps=2),
+                blocks=dict.fromkeys(
+                    ("detections", "tracklets"), ScorerConfig(node_dim=16, edge_dim=16, hidden_dim=32, num_steps=2)
+                ),
             ),
             "max_iterations": 6,
             "learning_rate": 5e-3,

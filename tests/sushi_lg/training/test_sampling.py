@@ -78,6 +78,29 @@ def test_imagined_detections_are_new_each_time(sources: list[Source]) -> None:
     assert equal(real.sample(), real.sample())
 
 
+def test_a_crowd_gets_shorter_clips(sources: list[Source]) -> None:
+    sequence = sources[0].sequences[0]
+    per_frame = len(sequence.clip) / sequence.clip.length
+    long = SamplingConfig(budget=round(30 * per_frame), min_length=10, max_length=60, stride=[1.0])
+    sampler = BatchSampler([Source(1.0, [sequence])], long, AugmentConfig(harder=0.0), (3,))
+    lengths = []
+    for _ in range(30):
+        detections = sampler.sample().detections
+        lengths += [int(detections.frame[detections.clip == clip].max()) + 1 for clip in range(detections.num_clips)]
+    assert 28 <= max(lengths) <= 30 and min(lengths) < 20
+
+
+def test_guests_come_with_the_given_probability(sources: list[Source]) -> None:
+    sequence = sources[0].sequences[0]
+    whole = SamplingConfig(budget=2, min_length=60, max_length=60, stride=[1.0])
+    calm = AugmentConfig(harder=0.0, mirror=0.0, reverse=0.0)
+    count = []
+    for share in (0.0, 0.5):
+        sampler = BatchSampler([Source(1.0, [sequence], overlay=share)], whole, calm, (0,))
+        count.append(sum(len(sampler.sample().detections.identity.unique()) > 8 for _ in range(40)))
+    assert count[0] == 0 and 5 < count[1] < 30
+
+
 def test_settings_are_checked(sources: list[Source]) -> None:
     for config, key in [
         (SamplingConfig(budget=0), "budget"),

@@ -86,6 +86,7 @@ def test_wrong_settings_are_named(world: Path) -> None:
     cases = [
         ([], "sources: empty"),
         ([SourceConfig(one, weight=0)], "sources.0.weight"),
+        ([SourceConfig(one, overlay=1.5)], "sources.0.overlay"),
         ([SourceConfig(one, include=["nobody"])], "sources.0.include: nobody"),
         ([SourceConfig(one, exclude=["learn-1"])], "leave no sequence"),
     ]

@@ -82,7 +82,7 @@ def test_a_signal_saves_and_the_rest_is_the_same(settings: Settings, tmp_path: P
 
 def test_learns_the_toy_world(settings: Settings, held_out: SetConfig, tmp_path: Path) -> None:
     config = settings(
-        max_iterations=100,
+        max_iterations=150,
         learning_rate=1e-2,
         validation=[held_out],
         log_every=100,
