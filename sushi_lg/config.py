@@ -157,6 +157,8 @@ def _merge(node: DictConfig, values: Mapping[Any, object], prefix: str, source: 
             _merge(node[key], value, f"{full}.", source)
         elif isinstance(current, DictConfig) and isinstance(value, Mapping) and is_dataclass(entry):
             for name, settings in value.items():
+                if not isinstance(name, str):
+                    raise ConfigError(f"{source.at(full)}: {name!r} is not a name", "write it in quotes")
                 if name in current and isinstance(settings, Mapping):
                     _merge(current[name], settings, f"{full}.{name}.", source)
                 else:

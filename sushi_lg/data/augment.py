@@ -204,15 +204,17 @@ def overlay(clip: Clip, guests: Clip, rng: np.random.Generator) -> Clip:
     order = np.argsort(np.concatenate([clip.frame, guests.frame]), kind="stable")
     both = concatenate(replace(clip, camera=None), guests)
     covered = _covered_share(both, is_guest[order])
+    least = both.score.min()  # below it nothing was kept of these detections
     smooth = _smooth_noise(both.identity, 5, rng)
     is_missed = (covered > 0) & (covered + 0.12 * smooth[:, 0] > rng.uniform(0.6, 0.95))
-    logit = np.log(both.score / (1 - both.score).clip(1e-3)) - 2 * covered * (1 + 0.3 * smooth[:, 0])
+    score = np.clip(both.score, 1e-3, 1 - 1e-3)
+    logit = np.log(score / (1 - score)) - 2 * covered * (1 + 0.3 * smooth[:, 0])
     size = both.boxes_xyxy[:, 2:] - both.boxes_xyxy[:, :2]
     noise = 0.05 * covered[:, None] * smooth[:, 1:] * np.concatenate([size, size], axis=1)
     boxes = both.boxes_xyxy + noise.astype(np.float32)
     boxes[:, 2:] = np.maximum(boxes[:, 2:], boxes[:, :2] + 1)
     score = np.where(covered > 0, 1 / (1 + np.exp(-logit)), both.score).astype(np.float32)
-    return replace(both, boxes_xyxy=boxes, score=score).select(~is_missed & (score >= min(0.1, clip.score.min())))
+    return replace(both, boxes_xyxy=boxes, score=score).select(~is_missed & (score >= least))
 
 
 def _to_ground_of(clip: Clip, guests: Clip, rng: np.random.Generator) -> tuple[float, np.ndarray]:
@@ -228,7 +230,7 @@ def _to_ground_of(clip: Clip, guests: Clip, rng: np.random.Generator) -> tuple[f
 
 
 def _smooth_noise(identity: np.ndarray, columns: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (N, columns) noise of deviation 1, smooth along each identity (not quite at the joints between them)."""
+    """Return (N, columns) noise of deviation about 1, smooth along each identity (but not across their joints)."""
     order = np.argsort(identity, kind="stable")
     noise = np.empty((len(identity), columns))
     noise[order] = lfilter([np.sqrt(1 - 0.85**2)], [1, -0.85], rng.normal(size=noise.shape), axis=0)

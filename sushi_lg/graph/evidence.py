@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from sushi_lg.errors import ConfigError
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states
@@ -47,6 +48,17 @@ class EvidenceConfig:
     gate_growth: float = 0.5
     gate_size: float = 0.8
 
+    def validate(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key in ("windows", "clean_windows", "offsets"):
+            values = getattr(self, key)
+            if not values or min(values) < 1:
+                raise ConfigError(f"evidence.{key}: {list(values)}", "give at least one number, none below 1")
+
     @property
     def edge_width(self) -> int:
         """F, number of edge features."""
@@ -66,8 +78,8 @@ class EvidenceBuilder:
         max_gap: largest number of frames between the end of the earlier and the start of the later tracklet.
         num_neighbours: K cheapest successors and predecessors a node keeps.
         min_length: detections a tracklet must have to take part: what nobody joined at short gaps is rarely a person,
-            and would crowd the neighbourhoods of long ones.
-        min_longer: detections the longer of two tracklets must have.
+            and would crowd the neighbourhoods of long ones. Parts of a second look always take part.
+        min_longer: detections the longer of two tracklets must have; parts count as what they were cut from.
         overlap: (N, 3) output of ``overlap_features`` for the detections of this run, computed once for all levels.
     """
 

@@ -28,8 +28,8 @@ def end_identities(detections: Detections, tracklets: Tracklets) -> tuple[Tensor
     """Return the identity at the start and at the end of every tracklet.
 
     Returns:
-        two (M,) int64: the most frequent identity of the first (last) 30 detections, the lowest number on a tie, if it
-        covers at least half of them; else -1.
+        two (M,) int64: the most frequent identity of the first (last) ``END_DETECTIONS`` detections, the lowest number
+        on a tie, if it covers at least half of them; else -1.
     """
     longest = int(tracklets.length.max()) if len(tracklets) else 1
     steps = torch.arange(min(END_DETECTIONS, longest), device=detections.frame.device)
@@ -42,7 +42,9 @@ def end_identities(detections: Detections, tracklets: Tracklets) -> tuple[Tensor
 def _majority(detections: Detections, tracklets: Tracklets, position: Tensor, valid: Tensor) -> Tensor:
     position = position.clamp(0, max(len(detections) - 1, 0))
     identity = torch.where(valid, detections.identity[tracklets.order[position]], -2)
-    votes = ((identity[:, :, None] == identity[:, None, :]) & valid[:, None, :]).sum(dim=2)
+    votes = torch.zeros_like(identity)
+    for column in range(identity.shape[1]):  # all pairs at once would take 30 times the memory
+        votes += (identity == identity[:, column, None]) & valid[:, column, None]
     best = votes.amax(dim=1, keepdim=True)
     largest = torch.iinfo(torch.int64).max
     winner = torch.where((votes == best) & valid, identity, largest).amin(dim=1)

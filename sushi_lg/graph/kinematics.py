@@ -1,9 +1,10 @@
 """Where a tracklet is and how it moves, in camera-free coordinates.
 
 Everything is a closed form over the detections of a tracklet: windows of the last (first) detections are read through
-prefix sums, so the cost is linear in detections and no array of frames is ever built.
+prefix sums, so the cost is linear in detections and no array of frames is ever built. Sums of squared frame numbers
+lose digits: slopes are good to 0.001 pixels a frame for tracklets of 20,000 frames and to 0.02 for 100,000.
 
-Shapes: N detections, M tracklets, H velocity windows, K history offsets.
+Shapes: N detections, M tracklets, H velocity windows, K history offsets, W clean windows.
 """
 
 from __future__ import annotations
@@ -50,7 +51,8 @@ class CleanFit(Record):
         value: (W, M, 5) float32 centre x and lower edge of the line at the frame of the end (camera-free pixels); mean
             log height, log width and score (log-odds).
         slope: (W, M, 2) float32 change of centre x and of the lower edge, pixels a frame, forward in time.
-        weight: (W, M) float32 how many undisturbed detections the line rests on.
+        weight: (W, M) float32 how much the line rests on: the sum of the shares of its detections, 0.03 (covered
+            altogether) to 1.03 (undisturbed) each.
     """
 
     value: Tensor

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sushi_lg.errors import ConfigError
 from sushi_lg.geometry import paired_iou
 from sushi_lg.graph.candidates import pair_blocks
 from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
@@ -37,6 +38,19 @@ class SecondLookConfig:
     touch_iou: float = 0.1
     peak_iou: float = 0.5
     encounter_gap: int = 10
+
+    def validate(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key in ("touch_iou", "peak_iou"):
+            if not 0 < getattr(self, key) <= 1:
+                raise ConfigError(f"second_look.{key}: {getattr(self, key)} is not above 0 and at most 1")
+        for key in ("min_length", "encounter_gap"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"second_look.{key}: {getattr(self, key)} is below 1")
 
 
 @dataclass(frozen=True)
@@ -93,7 +107,9 @@ def places_to_cut(detections: Detections, tracklets: Tracklets, contacts: Contac
     position[tracklets.order] = torch.arange(len(position), device=position.device)
     cut[tracklets.order[position[vanishing] + 1]] = True
     close = iou >= config.peak_iou
-    cut[_peaks(detections, owner, mine[close], other[close], iou[close], config.encounter_gap)] = True
+    peak = _peaks(detections, owner, mine[close], other[close], iou[close], config.encounter_gap)
+    # At its very ends a tracklet has nothing to cut off; both are left alone, so that videos may run backwards.
+    cut[peak[peak != tracklets.last[owner[peak]]]] = True
     cut[tracklets.first] = False
     return cut
 
@@ -101,7 +117,7 @@ def places_to_cut(detections: Detections, tracklets: Tracklets, contacts: Contac
 def _peaks(
     detections: Detections, owner: Tensor, mine: Tensor, other: Tensor, iou: Tensor, encounter_gap: int
 ) -> Tensor:
-    """Return the detections at which the two tracklets of an encounter overlap most."""
+    """Return for every encounter the detection at which the two tracklets overlap most, the first of equals."""
     pair = owner[mine] * (owner.max() + 1 if len(owner) else 1) + owner[other]
     # Contacts are sorted by detection, hence by time: a stable sort leaves every pair of tracklets in time.
     order = torch.argsort(pair, stable=True)
@@ -110,5 +126,9 @@ def _peaks(
     is_new = torch.ones(len(mine), dtype=torch.bool, device=mine.device)
     is_new[1:] = (pair[1:] != pair[:-1]) | (frame[1:] - frame[:-1] > encounter_gap)
     encounter = is_new.long().cumsum(0) - 1
-    highest = torch.full_like(iou, -1.0).scatter_reduce(0, encounter, iou, "amax")
-    return mine[iou == highest[encounter]]
+    count = int(is_new.sum())
+    highest = iou.new_full((count,), -1.0).scatter_reduce(0, encounter, iou, "amax")
+    at_peak = torch.nonzero(iou == highest[encounter]).squeeze(1)
+    # Somebody who stands still beside somebody reaches the same overlap many times.
+    first = encounter.new_full((count,), len(mine)).scatter_reduce(0, encounter[at_peak], at_peak, "amin")
+    return mine[first]

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
@@ -36,6 +37,16 @@ class ScorerConfig:
     edge_dim: int = 32
     hidden_dim: int = 64
     num_steps: int = 4
+
+    def validate(self, name: str) -> None:
+        """Check ranges of the block ``name``.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key, least in (("node_dim", 2), ("edge_dim", 2), ("hidden_dim", 1), ("num_steps", 1)):
+            if getattr(self, key) < least:
+                raise ConfigError(f"blocks.{name}.{key}: {getattr(self, key)} is below {least}")
 
 
 class FeatureNorm(nn.Module):

@@ -17,7 +17,7 @@ class LevelConfig:
     Attributes:
         max_gap: largest number of frames between the end of one tracklet and the start of the next.
         num_neighbours: K cheapest successors and predecessors a node keeps; an edge must be among both.
-        min_length: detections a tracklet must have to take part.
+        min_length: detections a tracklet must have to take part, unless a second look cut it at this level.
         min_longer: detections the longer of two tracklets must have.
         threshold: probability above which an edge may be accepted. Low levels are strict: what stays open there is
             asked again with more context.
@@ -111,11 +111,15 @@ class TrackerConfig:
                 raise ConfigError(f"levels.{number}.threshold: {level.threshold} is not between 0 and 1")
             if level.slot not in self.blocks:
                 raise ConfigError(f"levels.{number}.slot: no block {level.slot!r}", f"one of {', '.join(self.blocks)}")
-        unused = self.blocks.keys() - {level.slot for level in self.levels} - default_blocks().keys()
-        if unused:
-            raise ConfigError(
-                f"blocks.{min(unused)}: no level has this slot", f"blocks are {', '.join(default_blocks())}"
-            )
+        slots = {level.slot for level in self.levels}
+        for name, widths in self.blocks.items():
+            if "." in name:
+                raise ConfigError(f"blocks: {name!r} has a dot in it", "name blocks without dots")
+            if name not in slots and widths != default_blocks().get(name):
+                raise ConfigError(f"blocks.{name}: no level has this slot", f"slots are {', '.join(sorted(slots))}")
+            widths.validate(name)
+        self.evidence.validate()
+        self.second_look.validate()
         gaps = [level.max_gap for level in self.levels]
         if gaps != sorted(gaps):
             raise ConfigError(f"levels: max_gap must not shrink from level to level, got {gaps}")

@@ -160,9 +160,11 @@ class HierarchicalTracker(nn.Module):
 
     def _levels(self, detections: Detections, solvers: list[Solver], with_labels: bool) -> Iterator[Level]:
         overlap = overlap_features(detections)
-        contacts = find_contacts(detections, self.config.second_look)
+        looks = any(level.second_look for level in self.config.levels)
+        contacts = find_contacts(detections, self.config.second_look) if looks else None
 
         def reopen(detections: Detections, tracklets: Tracklets) -> Tracklets:
+            assert contacts is not None
             places = places_to_cut(detections, tracklets, contacts, self.config.second_look)
             return split(detections, tracklets, places)
 

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sushi_lg.data.files import atomic_path
-from sushi_lg.errors import WeightsError
+from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 
@@ -107,7 +107,7 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     """Return header and tensors.
 
     Raises:
-        WeightsError: no such file, not safetensors, no header of this package, or one it cannot read.
+        WeightsError: no such file, not safetensors, no header of this package, or one it cannot read or use.
     """
     path = Path(path)
     if not path.is_file():
@@ -132,9 +132,13 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
     if recipe != RECIPE:
         raise WeightsError(f"{path}: weights of recipe {recipe!r}, not {RECIPE!r}", f"track with --recipe {recipe}")
     try:
-        return from_json(WeightsInfo, stated), tensors
-    except (TypeError, ValueError) as error:
-        raise WeightsError(f"{path}: header: {error}", "the file was written by another version; update it") from error
+        info = from_json(WeightsInfo, stated)
+        info.config.validate()
+    except (TypeError, ValueError, ConfigError) as error:
+        raise WeightsError(
+            f"{path}: header: {error}", "another version wrote the file: train again, or take the shipped weights"
+        ) from error
+    return info, tensors
 
 
 def _built(config: TrackerConfig) -> tuple[object, ...]:

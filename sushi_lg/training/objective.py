@@ -222,7 +222,10 @@ def box_loss(boxes_xyxy: Tensor, batch: Batch, config: LossConfig) -> tuple[Tens
 
 @torch.no_grad()
 def fit_feature_statistics(tracker: HierarchicalTracker, batches: list[Batch]) -> None:
-    """Set the input normalisation from a hierarchy that decides by labels, before anything is learned."""
+    """Set the input normalisation from a hierarchy that decides by labels, before anything is learned.
+
+    It takes no second looks: with perfect decisions there would be nothing to cut but what is right.
+    """
     config = tracker.config
     nodes: dict[str, list[Tensor]] = {}
     edges: dict[str, list[Tensor]] = {}

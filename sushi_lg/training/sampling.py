@@ -125,8 +125,7 @@ class BatchSampler:
         wanted = int(rng.integers(config.min_length, config.max_length + 1)) * stride
         clip = self._stretch(source, wanted, stride)
         if source.overlay and rng.random() < source.overlay:
-            guests = self._stretch(source, wanted, stride)
-            guests = mirror(guests) if rng.random() < 0.5 else guests
+            guests = mirror(self._stretch(source, wanted, stride))  # so that nobody meets himself
             clip = overlay(clip, reverse(guests) if rng.random() < 0.5 else guests, rng)
         return augment(subsample(clip, stride), self.augmentation, rng)
 

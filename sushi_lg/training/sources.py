@@ -49,7 +49,7 @@ class SourceConfig(SetConfig):
     Attributes:
         weight: share of the clips drawn from this source, relative to the others.
         imagined: make detections from the ground truth, for sequences without any.
-        overlay: probability that persons of another clip of this source are put into a clip.
+        overlay: probability that persons of another, mirrored clip of this source are put into a clip.
     """
 
     weight: float = 1.0
@@ -102,7 +102,7 @@ def load_sources(configs: Iterable[SourceConfig], reserved: Iterable[SetConfig],
         if not config.weight > 0:
             raise ConfigError(f"sources.{number}.weight: {config.weight} is not above 0", "remove the source instead")
         if not 0 <= config.overlay <= 1:
-            raise ConfigError(f"sources.{number}.overlay: {config.overlay} is no probability")
+            raise ConfigError(f"sources.{number}.overlay: {config.overlay} is no probability", "give one from 0 to 1")
         opened.append(open_set(config, root, f"sources.{number}"))
         for sequence in opened[-1]:
             for other in reserved:

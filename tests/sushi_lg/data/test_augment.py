@@ -111,17 +111,35 @@ def test_guests_join_the_hosts(seed: int) -> None:
     assert same.mean() > 0.3
 
 
-def test_whoever_stands_in_front_hides_a_guest() -> None:
-    host = walking(1)
-    host.boxes_xyxy[:] = [100, 100, 400, 480]
-    host.truth_xyxy[:] = host.boxes_xyxy
-    found = []
-    for seed in range(20):
-        both = overlay(host, walking(9, seed=1), np.random.default_rng(seed))
-        assert (both.identity == 0).sum() > 0
-        found.append(len(both) - (both.identity == 0).sum())
-        assert both.score.min() >= 0.1
-    assert len(set(found)) > 5  # who comes, and where to, is drawn anew each time
+@pytest.mark.parametrize("guest_in_front", [True, False])
+def test_whoever_stands_in_front_hides_somebody_of_the_other_clip(
+    guest_in_front: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sushi_lg.data.augment._to_ground_of", lambda *_: (1.0, np.zeros(2)))
+    monkeypatch.setattr("sushi_lg.data.augment._GUEST_SHARE", (1.0, 1.0))
+    large, small = [100.0, 100, 400, 470], [200.0, 200, 260, 300]
+    hosts, guests = walking(2), walking(1)
+    hosts.boxes_xyxy[hosts.identity == 0] = small if guest_in_front else large
+    # Stands in front of nobody and behind a host of his own clip only: nothing may happen to him.
+    hosts.boxes_xyxy[hosts.identity == 1] = [450, 100, 500, 200] if guest_in_front else [300, 320, 340, 400]
+    guests.boxes_xyxy[:] = large if guest_in_front else small
+    for clip in (hosts, guests):
+        clip.truth_xyxy[:] = clip.boxes_xyxy
+    both = overlay(hosts, guests, np.random.default_rng(0))
+    hidden, in_front = (0, 2) if guest_in_front else (2, 0)
+    count = np.bincount(both.identity, minlength=3)
+    assert count[hidden] == 0 and count[in_front] == count[1] == 40
+    unchanged = both.identity == 1
+    assert np.array_equal(both.score[unchanged], hosts.score[hosts.identity == 1])
+    assert np.array_equal(both.boxes_xyxy[unchanged], hosts.boxes_xyxy[hosts.identity == 1])
+
+
+def test_half_hidden_guests_score_less_but_not_below_the_least_score() -> None:
+    hosts = replace(walking(8), score=np.full(320, 0.5, dtype=np.float32))
+    both = overlay(hosts, replace(walking(9, seed=1), score=np.full(360, 0.9, np.float32)), np.random.default_rng(0))
+    assert both.score.min() >= 0.5 and (both.score < 0.89).any()
+    with np.errstate(all="raise"):
+        overlay(replace(hosts, score=np.zeros(320, dtype=np.float32)), walking(9, seed=1), np.random.default_rng(0))
 
 
 def test_nobody_comes_to_an_empty_clip_or_from_one() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -48,7 +50,10 @@ def expected_places(detections: Detections, tracklets: Tracklets, config: Second
                         encounters.append(encounter)
                     encounter.append((iou, frame, int(detection)))
             for met in encounters:
-                found |= {detection for iou, _, detection in met if iou == max(met)[0]}
+                highest = max((iou for iou, _, _ in met), default=0)
+                peak = next((detection for iou, _, detection in met if iou == highest), int(mine[-1]))
+                if peak != int(mine[-1]):
+                    found.add(peak)
     return sorted(found - {int(mine[0]) for mine in own})
 
 
@@ -85,6 +90,34 @@ def test_two_who_stay_visible_are_cut_where_they_overlap_most() -> None:
     found = places(detections, tracklets, SecondLookConfig())
     assert [int(detections.frame[place]) for place in found] == [10, 10]
     assert sorted(tracklets.member_of[found].tolist()) == [0, 1]
+
+
+def test_who_stands_still_beside_somebody_is_cut_once() -> None:
+    frame = np.repeat(np.arange(50), 2)
+    boxes = np.tile([[100, 100, 140, 200], [110, 100, 150, 200]], (50, 1))
+    detections = make(frame, boxes)
+    tracklets = tracklets_of(detections, [0, 1] * 50)
+    assert places(detections, tracklets, SecondLookConfig(touch_iou=0.9)) == []  # equal from the first frame on
+    boxes[1:20:2, [0, 2]] += 4  # a little further apart at first
+    detections = make(frame, boxes)
+    found = places(detections, tracklets_of(detections, [0, 1] * 50), SecondLookConfig(touch_iou=0.9))
+    assert [int(detections.frame[place]) for place in found] == [10, 10]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_backwards_the_same_encounters_are_cut(seed: int) -> None:
+    """Cuts lie on one or the other side of the box where two overlap most, and of nobody's first or last box."""
+    detections = walkers(seed, people=14)
+    tracklets = cut(detections, seed, mean_length=25)
+    config = SecondLookConfig(min_length=3, touch_iou=0.99, peak_iou=0.15, encounter_gap=3)
+    last = int(detections.frame.max())
+    order = torch.argsort(last - detections.frame, stable=True)
+    turned = replace(detections.select(order), frame=(last - detections.frame)[order])
+    label = tracklets.member_of[order].tolist()
+    renamed = {name: number for number, name in enumerate(dict.fromkeys(label))}
+    backwards = order[places(turned, tracklets_of(turned, [renamed[name] for name in label]), config)]
+    forwards = places(detections, tracklets, config)
+    assert len(forwards) > 3 and sorted(backwards.tolist()) == forwards
 
 
 def test_short_tracklets_neither_cut_nor_are_cut() -> None:

@@ -22,6 +22,31 @@ def test_a_mistyped_block_is_not_a_new_one() -> None:
 
 
 @pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        ("evidence.clean_windows=[]", r"evidence\.clean_windows: \[\]"),
+        ("evidence.windows=[3,0]", r"evidence\.windows: \[3, 0\]"),
+        ("blocks.tracklets.num_steps=0", r"blocks\.tracklets\.num_steps: 0 is below 1"),
+        ("second_look.touch_iou=-1", r"second_look\.touch_iou: -1\.0"),
+        ("second_look.encounter_gap=0", r"second_look\.encounter_gap: 0"),
+        ("blocks={'a.b': {}}", "has a dot"),
+        ("blocks={5: {}}", "5 is not a name"),
+        ("levels=[{slot: wide}]", r"levels\.0\.slot: no block 'wide'"),
+    ],
+)
+def test_ranges(entry: str, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        load_config(TrackerConfig, dotlist=[entry])
+
+
+def test_a_block_that_nobody_uses_may_stay_but_not_change() -> None:
+    only = "levels=[{slot: tracklets}]"
+    load_config(TrackerConfig, dotlist=[only])
+    with pytest.raises(ConfigError, match=r"blocks\.trajectories: no level has this slot"):
+        load_config(TrackerConfig, dotlist=[only, "blocks.trajectories.num_steps=3"])
+
+
+@pytest.mark.parametrize(
     ("levels", "message"),
     [
         ([], "levels: empty"),

@@ -12,7 +12,9 @@ import torch
 from toy import make, members, single_clip, walkers
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
+from sushi_lg.graph.second_look import SecondLookConfig
 from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.graph.tracklets import uncut
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
@@ -23,9 +25,10 @@ CONFIG = TrackerConfig(
     levels=[
         LevelConfig(1, 4, threshold=0.05, slot="detections"),
         LevelConfig(3, 4, threshold=0.05),
-        LevelConfig(8, 4, 2, 3, threshold=0.05),
+        LevelConfig(8, 4, 2, 3, threshold=0.05, second_look=True),
     ],
     blocks=dict.fromkeys(("detections", "tracklets"), ScorerConfig(node_dim=8, edge_dim=8, hidden_dim=16, num_steps=2)),
+    second_look=SecondLookConfig(min_length=2, touch_iou=0.02, peak_iou=0.05),
     output=OutputConfig(min_length=2, min_probability=0.0, min_mean_probability=0.0, max_gap_filled=4),
 )
 
@@ -68,7 +71,8 @@ def test_levels_build_on_each_other(tracker: HierarchicalTracker) -> None:
     results = list(tracker.run(detections))
     assert len(results) == 3 and len(results[0].before) == len(detections)
     for lower, upper in itertools.pairwise(results):
-        assert upper.before is lower.after
+        assert torch.equal(uncut(detections, upper.before).member_of, lower.after.member_of)
+    assert len(results[2].before) > len(results[1].after)  # the second look cut something
     for result, level in zip(results, CONFIG.levels, strict=True):
         assert int(result.accepted.sum()) == len(result.before) - len(result.after) > 0
         gap = (

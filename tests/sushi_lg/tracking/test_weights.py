@@ -104,3 +104,12 @@ def test_json_converts_strictly_and_fills_in_defaults() -> None:
     assert from_json(OutputConfig, {"decimals": None, "min_probability": 1}).min_probability == 1.0
     with pytest.raises(ValueError, match=r"levels\.0\.max_gap is 'a'"):
         from_json(TrackerConfig, {"levels": [{"max_gap": "a"}]})
+
+
+def test_a_header_that_cannot_be_used_is_named(tracker: HierarchicalTracker, tmp_path: Path) -> None:
+    path = tmp_path / "w.safetensors"
+    broken = replace(CONFIG, levels=[LevelConfig(1, 4, slot="elsewhere")])
+    save_weights(path, tracker.state_dict(), replace(INFO, config=broken))
+    for config in (None, CONFIG):
+        with pytest.raises(WeightsError, match=r"w\.safetensors: header: levels\.0\.slot: no block 'elsewhere'"):
+            load_tracker(path, config)
