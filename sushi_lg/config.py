@@ -8,6 +8,7 @@ full name, where it was written, and the nearest valid key; a value of the wrong
 from __future__ import annotations
 
 import difflib
+import enum
 import math
 import re
 import types
@@ -211,6 +212,8 @@ def _expected(node: DictConfig | ListConfig, key: str) -> str | None:
     if not is_dataclass(schema):
         return None
     hint = typing.get_type_hints(schema)[key]
+    if isinstance(hint, type) and issubclass(hint, enum.Enum):
+        return f"one of {', '.join(hint.__members__)}"
     return f"{key} is of type {hint.__name__ if isinstance(hint, type) else hint}"
 
 

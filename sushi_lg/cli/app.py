@@ -52,7 +52,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     except OSError as error:  # no space, no permission: the operating system's message names the file
-        _fail(str(error), SushiError.exit_code, debug)
+        _fail(f"{error}\n  fix: check the path, its permissions and the space left", SushiError.exit_code, debug)
     except Exception as error:
         remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)

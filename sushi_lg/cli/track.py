@@ -158,7 +158,9 @@ def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[li
     from sushi_lg.data.splits import locate_split, read_split, split_names
 
     if all(Path(name).is_dir() for name in names):
-        return [open_sequence(name) for name in names], {"sequences": [str(Path(n).absolute()) for n in names]}
+        sequences = [open_sequence(name) for name in names]
+        _refuse_namesakes(sequences)
+        return sequences, {"sequences": [str(Path(n).absolute()) for n in names]}
     if len(names) > 1:
         absent = [name for name in names if not Path(name).is_dir()]
         raise DataError(f"no such sequence folder: {', '.join(absent)}", "give folders, or one split name alone")
@@ -174,6 +176,18 @@ def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[li
         )
     assert names[0] in split_names() or Path(names[0]).is_file()
     return list(located.sequences), {"split": names[0], "absent": list(located.missing), "data": str(data)}
+
+
+def _refuse_namesakes(sequences: list[Sequence]) -> None:
+    """Stop where two sequences would write the same file."""
+    folder_of: dict[str, Path] = {}
+    for sequence in sequences:
+        first = folder_of.setdefault(sequence.name, sequence.info.root)
+        if first is not sequence.info.root:
+            raise DataError(
+                f"two sequences are named {sequence.name}: {first} and {sequence.info.root}",
+                "track them one by one, each with its own --out",
+            )
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:

@@ -205,12 +205,14 @@ def _ground_truth(sequence: Sequence) -> tuple[MotTable | None, list[Finding]]:
 
 def _detections(sequence: Sequence) -> list[Finding]:
     folder = sequence.info.root / "det"
-    if not folder.is_dir():
-        return []
     findings: list[Finding] = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() != ".txt" or path.name.startswith("."):
-            continue
+    paths = sorted(folder.iterdir()) if folder.is_dir() else []
+    paths = [path for path in paths if path.suffix.lower() == ".txt" and not path.name.startswith(".")]
+    if not paths:
+        if sequence.has_ground_truth:
+            return [Finding("info", "detections", str(folder), "none: there is nothing to track yet")]
+        return [Finding("error", "detections", str(folder), "none, and no ground truth", "put a detection file there")]
+    for path in paths:
         table, found = _table(sequence, path, "detections", "detections")
         findings += found
         if table is None or not len(table):
@@ -220,7 +222,7 @@ def _detections(sequence: Sequence) -> list[Finding]:
         message = f"{len(table)} boxes, scores {low:g} to {high:g}, {empty} frames without a box"
         findings.append(Finding("info", "detections", str(path), message))
         if low < 0 or high > 1:
-            fix = "the networks expect scores in 0..1; scale them, or choose the threshold with care"
+            fix = "recipe default takes ranks in place of scores outside 0..1; for sushi and lgmot scale them"
             findings.append(Finding("warning", "detections", str(path), f"scores {low:g} to {high:g}", fix))
     return findings
 

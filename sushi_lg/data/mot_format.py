@@ -397,6 +397,8 @@ def _load_text(path: Path) -> _Text:
             header_lines, header_bytes = number, header_bytes + len(line)
             continue
         cells = _split(text, "comma" if "," in text else "blank")
+        if ";" in text and _looks_numeric(text.split(";")[0]):
+            raise DataError(f"{path}:{number}: cells are separated by ';'", "separate them by commas")
         if not has_header and not any(_looks_numeric(cell) for cell in cells):
             has_header, header_lines, header_bytes = True, number, header_bytes + len(line)
             notes.append(f"line {number} is a header ({text.strip()[:60]!r}), skipped")

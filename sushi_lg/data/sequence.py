@@ -280,7 +280,7 @@ def open_sequence(
     """
     root = Path(path)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", _nearest_folder(root))
+        raise DataError(f"{root}: no such folder", nearest_folder(root))
     layout = layout or layout_of(root)
     given = {"frameRate": frame_rate, "imWidth": width, "imHeight": height, "seqLength": length}
     ini = root / "seqinfo.ini"
@@ -294,9 +294,14 @@ def open_sequence(
             values.setdefault(key, value)
     missing = [key for key in ("frameRate", "seqLength", "imWidth", "imHeight") if key not in values]
     if missing:
+        if ini.is_file():
+            values = {**_deduced(root, image_folder, layout), **values}
+        example = _example_seqinfo(root.absolute().name, values, layout)
+        guessed = [key for key in missing if key not in values]
+        check = f"\nwith the true {', '.join(guessed)}: what stands there is an example" if guessed else ""
         raise DataError(
             f"{ini}: {'lacks' if ini.is_file() else 'absent, and files do not tell'} {', '.join(missing)}",
-            f"write {ini} like this:\n{_example_seqinfo(root.absolute().name, values, layout)}",
+            f"write {ini} like this:\n{example}{check}",
         )
     info = SequenceInfo(
         name=root.absolute().name,
@@ -396,7 +401,8 @@ def _example_seqinfo(name: str, values: Mapping[str, object], layout: Layout) ->
     return "\n".join(["[Sequence]", *lines])
 
 
-def _nearest_folder(path: Path) -> str:
+def nearest_folder(path: Path) -> str:
+    """Return what to say about a folder that is not there: the names beside it that are like it."""
     parent = path.absolute().parent
     if not parent.is_dir():
         return f"{parent} does not exist either; check the path"

@@ -15,7 +15,7 @@ from typing import Literal
 from sushi_lg.data.files import warn_once
 from sushi_lg.data.layouts import LAYOUTS, Layout
 from sushi_lg.data.resources import configs_path
-from sushi_lg.data.sequence import Sequence, open_sequence
+from sushi_lg.data.sequence import Sequence, nearest_folder, open_sequence
 from sushi_lg.errors import DataError
 
 logger = logging.getLogger(__name__)
@@ -71,6 +71,8 @@ def read_split(name: str) -> Split:
     """
     path = Path(name) if name.endswith(".txt") else configs_path() / "splits" / f"{name}.txt"
     if not path.is_file():
+        if "/" in name or "\\" in name or name.startswith("."):
+            raise DataError(f"{name}: no such folder or file", nearest_folder(Path(name)))
         known = split_names()
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}? " if near else ""

@@ -200,6 +200,5 @@ def _split_hint(folder: Path) -> str:
 
 def _results_hint(folder: Path, absent: list[str]) -> str:
     stems = sorted({stem for place in _PLACES if (folder / place).is_dir() for stem in _texts(folder / place)})
-    near = [stem for name in absent for stem in difflib.get_close_matches(name, stems, n=1, cutoff=0.6)]
-    there = near[:5] or stems[:5]
-    return f"expected {absent[0]}.txt there, in tracks/ or in data/; it holds {', '.join(there) or 'no .txt file'}"
+    shown = ", ".join(stems[:8]) + (f" and {len(stems) - 8} more" if len(stems) > 8 else "")
+    return f"expected {absent[0]}.txt there, in tracks/ or in data/; it holds {shown or 'no .txt file'}"

@@ -56,6 +56,21 @@ class OutputConfig:
     smooth: bool = True
     decimals: int | None = 2
 
+    def validate(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key, least in (("min_length", 1), ("max_gap_filled", 0), ("max_gap_filled_unannotated", 0)):
+            if getattr(self, key) < least:
+                raise ConfigError(f"output.{key}: {getattr(self, key)} is below {least}")
+        for key in ("min_probability", "min_mean_probability"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(f"output.{key}: {getattr(self, key)} is not in 0 .. 1")
+        if self.decimals is not None and self.decimals < 0:
+            raise ConfigError(f"output.decimals: {self.decimals} is below 0", "null writes all digits")
+
 
 def default_levels() -> list[LevelConfig]:
     """Return the shipped hierarchy: gaps double from 1 to 128 frames, thresholds fall from 0.98 to 0.3."""
@@ -120,6 +135,7 @@ class TrackerConfig:
             widths.validate(name)
         self.evidence.validate()
         self.second_look.validate()
+        self.output.validate()
         gaps = [level.max_gap for level in self.levels]
         if gaps != sorted(gaps):
             raise ConfigError(f"levels: max_gap must not shrink from level to level, got {gaps}")

@@ -88,6 +88,10 @@ def track_sequences(
         table = tracker.track(
             detections.to(device), hidden_people_annotated=sequence.info.layout.hidden_people_annotated
         )
+        if len(detections) and not len(table):
+            logger.warning(
+                "%s: none of %d detections was kept; are these weights trained?", sequence.name, len(detections)
+            )
         path = out / "tracks" / f"{sequence.name}.txt"
         write_trajectories(path, _with_notes(table, sequence, notes or {}), decimals=decimals)
         yield SequenceReport(

@@ -259,6 +259,6 @@ def _read(path: Path) -> Any:  # noqa: ANN401 - whatever a pickle holds
         return torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # a damaged pickle fails in every way there is: IndexError, struct.error, EOFError ...
         raise WeightsError(
-            f"{path}: refused: {(str(error) or type(error).__name__).splitlines()[0]}",
+            f"{path}: not a checkpoint that can be read without running code ({type(error).__name__})",
             "only tensors are read from checkpoints, never code; re-save it as a plain state dict",
         ) from error

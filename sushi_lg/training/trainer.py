@@ -295,6 +295,8 @@ class Trainer:
                 manifest = latest_checkpoint(self._checkpoints) if self.world.is_first else None
                 if stop:
                     return Outcome(False, self.iteration, manifest, None, scores, int(stop))
+                if self.iteration % config.log_every:
+                    self._log(log)  # what has come since the last line
                 if validated != self.iteration:
                     scores = self._validate(log)
                 return Outcome(True, self.iteration, manifest, self._export(), scores)

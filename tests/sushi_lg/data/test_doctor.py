@@ -87,6 +87,15 @@ def test_many_bad_rows_are_counted(tmp_path: Path) -> None:
     assert len(found) == 6 and found[-1].message.startswith("95 more") and found[-1].where.endswith("det.txt:6")
 
 
+def test_a_sequence_with_nothing_to_track(tmp_path: Path) -> None:
+    root = _make(tmp_path / "a")
+    (root / "det" / "det.txt").unlink()
+    assert _serious(tmp_path) == []  # a set that comes without detections, such as SportsMOT
+    (root / "gt" / "gt.txt").unlink()
+    (finding,) = [found for found in _serious(tmp_path) if found.check == "detections"]
+    assert finding.severity == "error" and finding.where.endswith("det") and "no ground truth" in finding.message
+
+
 def test_classes_under_a_layout_that_knows_none(tmp_path: Path) -> None:
     root = _make(tmp_path / "a")
     _edit("gt/gt.txt", "1,1,10,20,30,40,1,1,1", "1,1,10,20,30,40,1,8,1")(root)

@@ -278,3 +278,10 @@ def test_clean_files_take_the_fast_way(tmp_path: Path, content: str) -> None:
     """The careful reader is forty times slower; only a file with something unusual may need it."""
     path = _file(tmp_path, content)
     assert mot_format._read_fast(mot_format._load_text(path), mot_format._Rules(path, "detections", None)) is not None
+
+
+def test_semicolons_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "det.txt"
+    path.write_text("1;-1;10;20;30;40;0.9\n2;-1;10;20;30;40;0.9\n")
+    with pytest.raises(DataError, match=r"det\.txt:1: cells are separated by ';'"):
+        read_table(path, "detections")

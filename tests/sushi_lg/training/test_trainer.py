@@ -89,7 +89,11 @@ def test_learns_the_toy_world(settings: Settings, held_out: SetConfig, tmp_path:
         random_strictness=False,
         sampling=SamplingConfig(budget=600, min_length=30, max_length=60, stride=[1.0]),
         loss=LossConfig(edge_prior=2.0),  # batches here have few edges above the lowest level
-        tracker=replace(settings().tracker, levels=[LevelConfig(1, 4, threshold=0.9), LevelConfig(8)]),
+        tracker=replace(
+            settings().tracker,
+            levels=[LevelConfig(1, 4, threshold=0.9), LevelConfig(8)],
+            blocks={"tracklets": settings().tracker.blocks["tracklets"]},
+        ),
     )
     outcome = Trainer(config, tmp_path, ALONE, Watcher()).run()
     (scores,) = outcome.scores.values()
@@ -117,7 +121,7 @@ def test_watching_changes_nothing(settings: Settings, held_out: SetConfig, tmp_p
     outcome = Trainer(watched, tmp_path / "watched", ALONE, Watcher()).run()
     assert outcome.weights.read_bytes() == plain.weights.read_bytes()
     kinds = [(row["kind"].split()[0], row["iteration"]) for row in rows(tmp_path / "watched")]
-    assert kinds == [("validation", 2), ("train", 3), ("validation", 4)]
+    assert kinds == [("validation", 2), ("train", 3), ("validation", 4), ("train", 4)]
 
 
 def test_refuses_to_learn_from_its_validation_set(settings: Settings, world: Path, tmp_path: Path) -> None:
