@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # The default recipe on data it never saw: trained without DanceTrack and tested on it, the same for MOT17.
 #   scripts/study_cross_domain.sh DATA OUT
-# About 25 minutes on one core; one seed, SEEDS="0 1 2" makes three.
+# About 45 minutes on one core; one seed, SEEDS="0 1 2" makes three.
 # Results: OUT/without_*/*/scores.json, OUT/cross_domain.md.
 . "$(dirname "$0")/common.sh"
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # DanceTrack, 13 sequences in two folds: train on one, track the other, score both together.
 #   scripts/study_dancetrack_folds.sh DATA OUT
-# About 25 minutes a seed on one core: two trainings of 11 minutes, tracking and scoring.
+# About 45 minutes a seed on one core: two trainings of 21 minutes, tracking and scoring.
 # Results: OUT/dancetrack_folds-seedN/scores.json over all 13 sequences, OUT/dancetrack_folds.md.
 . "$(dirname "$0")/common.sh"
 

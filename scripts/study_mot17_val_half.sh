@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # MOT17 val half, boxes only: the shipped weights, and the spread of a shorter training over seeds.
 #   scripts/study_mot17_val_half.sh DATA OUT
-# Two minutes for the shipped weights (WEIGHTS names others), then about 12 minutes a seed on one core.
+# Two minutes for the shipped weights (WEIGHTS names others), then about 21 minutes a seed on one core.
 # Results: OUT/*/mot17-half-val/scores.json, OUT/mot17_val_half.md.
 . "$(dirname "$0")/common.sh"
 
