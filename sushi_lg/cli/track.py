@@ -36,7 +36,9 @@ def track(
     ] = None,
     recipe: Annotated[str, typer.Option(metavar="NAME", help="default, sushi, lgmot, or a YAML file.")] = "default",
     weights: Annotated[str | None, typer.Option(metavar="NAME|FILE", help="default, or a .safetensors file.")] = None,
-    out: Annotated[Path | None, typer.Option("--out", metavar="DIR", help="Where results go.")] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where results go; runs/track-<recipe>-<name>.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Track sequences: writes DIR/tracks/<sequence>.txt (MOTChallenge text) and a Parquet table beside it.

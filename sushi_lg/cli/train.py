@@ -30,6 +30,8 @@ def train(
     if config is None and not (resume and out is not None):
         raise ConfigError("train: no settings", "--config FILE, or --resume --out DIR to go on with a run")
     folder = out or Path("runs") / Path(str(config)).stem
+    if config is None and not (folder / "config.yaml").is_file():
+        raise ConfigError(f"{folder}: holds no training", "name the --out of the run to go on with")
     source = config if config is not None else str(folder / "config.yaml")
     from sushi_lg.config import load_config, save_config
     from sushi_lg.training.parallel import join_world

@@ -113,7 +113,7 @@ def locate_split(name: str, root: str | Path) -> LocatedSplit:
     split = read_split(name)
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"{root}: no such folder", "give the folder that holds the data sets with --data")
+        raise DataError(f"{root}: no such folder", "--data ROOT names the folder that holds the data sets")
     candidates = _part_folders(root, split)
     best: list[Path | None] = []
     for folder in candidates:

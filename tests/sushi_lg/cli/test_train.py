@@ -76,8 +76,10 @@ def test_wrong_settings_are_explained(
     assert message in capsys.readouterr().err
 
 
-def test_without_settings_it_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_settings_it_says_what_to_give(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert run("train") == 4 and "--config FILE" in capsys.readouterr().err
+    assert run("train", "--resume", "--out", tmp_path / "none") == 4
+    assert "none: holds no training" in capsys.readouterr().err
 
 
 def test_interrupted_it_saves_and_says_how_to_go_on(config: Path, tmp_path: Path) -> None:
