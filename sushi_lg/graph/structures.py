@@ -6,9 +6,11 @@ Shapes: M nodes, E edges, F edge features, G node features, S classified steps, 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 from torch import Tensor
 
+from sushi_lg.nn.segment import Segments, make_segments
 from sushi_lg.structures import Record
 
 
@@ -38,6 +40,16 @@ class LevelGraph(Record):
     def num_edges(self) -> int:
         """E."""
         return int(self.edge_index.shape[1])
+
+    @cached_property
+    def by_earlier(self) -> Segments:
+        """Edges by their earlier node."""
+        return make_segments(self.edge_index[0], self.num_nodes)
+
+    @cached_property
+    def by_later(self) -> Segments:
+        """Edges by their later node."""
+        return make_segments(self.edge_index[1], self.num_nodes)
 
 
 @dataclass(frozen=True)

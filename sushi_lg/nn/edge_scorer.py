@@ -75,9 +75,10 @@ class EdgeBlock(nn.Module):
         edges = self.edge_encoder(graph.edge_features)
         if level_row is not None:
             edges = edges + level_row
-        history, _ = self.passing(constant.expand(graph.num_nodes, -1), edges, graph.edge_index)
-        classified = history[-self.num_classified :] if self.training else history[-1:]
-        logits = torch.stack([self.classifier(latent).squeeze(-1) for latent in classified])
+        nodes = constant.expand(graph.num_nodes, -1)
+        keep = self.num_classified if self.training else 1
+        history, _ = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
+        logits = torch.stack([self.classifier(latent).squeeze(-1) for latent in history])
         return LevelScores(step_logits=logits, probability=logits[-1].sigmoid().mean(dim=0))
 
 

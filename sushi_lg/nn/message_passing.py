@@ -4,17 +4,27 @@ Follows MPNTrack (Braso and Leal-Taixe, 2020) as SUSHI uses it: edges are update
 sums what comes over its edges to the past and, separately, over its edges to the future. The first layer of every MLP
 is split, so that nodes are projected once and gathered afterwards.
 
-Shapes: N nodes, E edges, S steps, X node width, W edge width.
+Two ways lead to the same numbers. With gradients, and on CUDA, every operation runs over all edges. Without them, on a
+CPU, blocks of edges go through all operations of a step while they are in the cache: memory traffic and the making of
+large arrays cost several times more than the arithmetic.
+
+Shapes: N nodes, E edges, S steps, X node width, W edge width, D edge directions, H hidden width.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.segment import segment_sum
+from sushi_lg.nn.segment import Segments, gather, make_segments, segment_sum
+
+BLOCK = 4096
+"""Edges that go through a step together. Fixed, because a result must not depend on how much memory there is."""
 
 
 class TimeAwareMessagePassing(nn.Module):
@@ -51,20 +61,24 @@ class TimeAwareMessagePassing(nn.Module):
         self.both_directions = both_directions
         self.reattach_nodes = reattach_nodes
 
-    def forward(self, nodes: Tensor, edges: Tensor, edge_index: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Return the edge latents after every step and the nodes after the last.
+    def forward(
+        self, nodes: Tensor, edges: Tensor, earlier: Segments, later: Segments, keep: int | None = None
+    ) -> tuple[list[Tensor], Tensor]:
+        """Return the edge latents after the last steps and the nodes after the last.
 
         Args:
             nodes: (N, X) encoded nodes.
             edges: (E, W) encoded edges.
-            edge_index: (2, E) int64, row 0 the earlier node, row 1 the later.
+            earlier: edges by their earlier node.
+            later: edges by their later node.
+            keep: steps whose latents are returned; None = all.
 
         Returns:
-            S tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
+            ``keep`` tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
         """
-        earlier, later = edge_index
-        num_nodes, node_width = nodes.shape
-        edge_width = edges.shape[1]
+        if keep == 1 and nodes.device.type == "cpu" and not torch.is_grad_enabled():
+            return self._in_blocks(nodes, edges, earlier.index, later.index)
+        node_width, edge_width = nodes.shape[1], edges.shape[1]
         weight_a, weight_b, weight_initial, weight_edge = self.edge_update.first_weights(
             (node_width, node_width, edge_width, edge_width)
         )
@@ -77,20 +91,114 @@ class TimeAwareMessagePassing(nn.Module):
         for step in range(self.num_steps):
             role_a, role_b = linear(nodes, weight_a), linear(nodes, weight_b)
             latents = [
-                self.edge_update.after_first(role_a[a] + role_b[b] + initial + linear(latent, weight_edge))
+                self.edge_update.after_first(
+                    gather(role_a, a) + gather(role_b, b) + initial + linear(latent, weight_edge)
+                )
                 for (a, b), latent in zip(ends, latents, strict=True)
             ]
-            history.append(torch.stack(latents))
+            if keep is None or step >= self.num_steps - keep:
+                history.append(torch.stack(latents))
             if step == self.num_steps - 1 and not self.reattach_nodes:
                 break  # nothing reads the nodes after the last classified step
             to_later = self._messages(self.from_earlier, nodes, earlier, latents[-1])
             to_earlier = self._messages(self.from_later, nodes, later, latents[0])
-            sums = [segment_sum(to_later, later, num_nodes), segment_sum(to_earlier, earlier, num_nodes)]
+            sums = [segment_sum(to_later, later), segment_sum(to_earlier, earlier)]
             nodes = self.node_update(torch.cat([*sums, encoded] if self.reattach_nodes else sums, dim=1))
         return history, nodes
 
     @staticmethod
-    def _messages(mlp: MLP, nodes: Tensor, sender: Tensor, latent: Tensor) -> Tensor:
+    def _messages(mlp: MLP, nodes: Tensor, sender: Segments, latent: Tensor) -> Tensor:
         weight_node, weight_edge = mlp.first_weights((nodes.shape[1], latent.shape[1]))
-        pre_activation = linear(nodes, weight_node)[sender] + linear(latent, weight_edge, mlp.layers[0].bias)
+        pre_activation = gather(linear(nodes, weight_node), sender) + linear(latent, weight_edge, mlp.layers[0].bias)
         return mlp.after_first(pre_activation)
+
+    def _in_blocks(self, nodes: Tensor, edges: Tensor, earlier: Tensor, later: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return what ``forward`` returns for the last step."""
+        num_nodes, node_width = nodes.shape
+        edge_width = edges.shape[1]
+        weight_a, weight_b, weight_initial, weight_edge = self.edge_update.first_weights(
+            (node_width, node_width, edge_width, edge_width)
+        )
+        earlier_node, earlier_edge = self.from_earlier.first_weights((node_width, edge_width))
+        later_node, later_edge = self.from_later.first_weights((node_width, edge_width))
+        hidden, directions = weight_a.shape[0], 2 if self.both_directions else 1
+        # Everything a node contributes to its edges, side by side: one gather an end. Biases ride along.
+        at_earlier = [*[weight_a, weight_b][:directions], earlier_node]
+        at_later = [*[weight_b, weight_a][:directions], later_node]
+        first_bias = self.edge_update.layers[0].bias
+        earlier_bias = torch.cat([torch.zeros_like(first_bias)] * directions + [self.from_earlier.layers[0].bias])
+        later_bias = torch.cat([first_bias] * directions + [self.from_later.layers[0].bias])
+        earlier_weight, later_weight = torch.cat(at_earlier), torch.cat(at_later)
+        # Present and encoded edge stand side by side, so that one product serves both: [present, encoded, present'].
+        state = torch.cat([edges] * (1 + directions), dim=1)
+        inputs = [slice(0, 2 * edge_width), slice(edge_width, 3 * edge_width)][:directions]
+        present = [slice(0, edge_width), slice(2 * edge_width, 3 * edge_width)][:directions]
+        into_hidden = [torch.cat([weight_edge, weight_initial], 1), torch.cat([weight_initial, weight_edge], 1)]
+        update = slice(0, directions * hidden)
+        encoded = nodes
+        blocks = list(_blocks(earlier, later))
+        for step in range(self.num_steps):
+            from_earlier = linear(nodes, earlier_weight, earlier_bias)
+            from_later = linear(nodes, later_weight, later_bias)
+            sums = nodes.new_zeros(num_nodes, 2 * node_width)
+            needs_nodes = step < self.num_steps - 1 or self.reattach_nodes
+            for block in blocks:
+                sent_earlier = from_earlier.index_select(0, block.earlier)
+                sent_later = from_later.index_select(0, block.later)
+                pre_activation = sent_earlier[:, update].add_(sent_later[:, update])
+                seen = state[block.edges]
+                latents = []
+                for direction in range(directions):
+                    own = pre_activation[:, direction * hidden : (direction + 1) * hidden]
+                    own.addmm_(seen[:, inputs[direction]], into_hidden[direction].t())
+                    latents.append(self.edge_update.after_first_(own))
+                for direction, latent in enumerate(latents):
+                    seen[:, present[direction]] = latent
+                if not needs_nodes:
+                    continue
+                own = sent_earlier[:, update.stop :].addmm_(latents[-1], earlier_edge.t())
+                block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first_(own))
+                own = sent_later[:, update.stop :].addmm_(latents[0], later_edge.t())
+                block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first_(own))
+            if needs_nodes:
+                nodes = self.node_update(torch.cat([sums, encoded], dim=1) if self.reattach_nodes else sums)
+        return [torch.stack([state[:, columns] for columns in present])], nodes
+
+
+@dataclass(frozen=True)
+class _Receivers:
+    """Where the messages of a block go: its edges by receiving node, counted from the lowest one."""
+
+    low: int
+    segments: Segments
+
+    def add_to(self, sums: Tensor, messages: Tensor) -> None:
+        part = sums[self.low : self.low + self.segments.num_segments]
+        part += segment_sum(messages, self.segments)
+
+
+@dataclass(frozen=True)
+class _Block:
+    edges: slice
+    earlier: Tensor
+    later: Tensor
+    into_earlier: _Receivers
+    into_later: _Receivers
+
+
+def _blocks(earlier: Tensor, later: Tensor) -> Iterator[_Block]:
+    for begin in range(0, len(earlier), BLOCK):
+        edges = slice(begin, min(begin + BLOCK, len(earlier)))
+        yield _Block(
+            edges=edges,
+            earlier=earlier[edges],
+            later=later[edges],
+            into_earlier=_receivers(earlier[edges]),
+            into_later=_receivers(later[edges]),
+        )
+
+
+def _receivers(node: Tensor) -> _Receivers:
+    # Edges are sorted in time, so the nodes of a block lie close together.
+    low = int(node.min())
+    return _Receivers(low, make_segments(node - low, int(node.max()) - low + 1))

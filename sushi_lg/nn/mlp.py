@@ -56,3 +56,13 @@ class MLP(nn.Module):
             if self.activate_last or position < len(self.layers) - 1:
                 hidden = hidden.relu()
         return hidden
+
+    def after_first_(self, pre_activation: Tensor) -> Tensor:
+        """Do the same and overwrite ``pre_activation``; for inference."""
+        hidden = pre_activation
+        for position, layer in enumerate(self.layers):
+            if position > 0:
+                hidden = layer(hidden)
+            if self.activate_last or position < len(self.layers) - 1:
+                hidden = hidden.relu_()
+        return hidden

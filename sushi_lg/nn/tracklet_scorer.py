@@ -118,9 +118,9 @@ class TrackletBlock(nn.Module):
         features = self.node_norm(graph.node_features)
         nodes = self.node_encoder(features)
         edges = self._encode_edges(graph, features) + self.level_embedding.weight[level]
-        history, nodes = self.passing(nodes, edges, graph.edge_index)
-        classified = history if self.training else history[-1:]
-        logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in classified])
+        keep = None if self.training else 1
+        history, nodes = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
+        logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in history])
         return LevelScores(
             step_logits=logits,
             probability=logits[-1].mean(dim=0).sigmoid(),

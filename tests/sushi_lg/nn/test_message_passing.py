@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import Tensor
 
+from sushi_lg.nn import message_passing
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.segment import Segments, make_segments
 
 X, W, STEPS = 5, 3, 4
 
@@ -34,6 +36,16 @@ def graph(nodes: int = 6, dtype: torch.dtype = torch.float32) -> tuple[Tensor, T
     edge_index = edge_index[:, torch.rand(edge_index.shape[1], generator=generator) < 0.7]
     x = torch.rand(nodes, X, generator=generator, dtype=dtype)
     return x, torch.rand(edge_index.shape[1], W, generator=generator, dtype=dtype), edge_index
+
+
+def ends(edge_index: Tensor, nodes: int) -> tuple[Segments, Segments]:
+    return make_segments(edge_index[0], nodes), make_segments(edge_index[1], nodes)
+
+
+def run(
+    net: TimeAwareMessagePassing, x: Tensor, encoded: Tensor, edge_index: Tensor, keep: int | None = None
+) -> tuple[list[Tensor], Tensor]:
+    return net(x, encoded, *ends(edge_index, len(x)), keep)
 
 
 def plain(net: TimeAwareMessagePassing, x: Tensor, encoded: Tensor, edge_index: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -63,10 +75,44 @@ def plain(net: TimeAwareMessagePassing, x: Tensor, encoded: Tensor, edge_index: 
 def test_equals_a_plain_loop(both: bool, reattach: bool) -> None:
     net, inputs = network(both, reattach), graph()
     with torch.no_grad():
-        history, nodes = net(*inputs)
+        history, nodes = run(net, *inputs)
         expected_history, expected_nodes = plain(net, *inputs)
     torch.testing.assert_close(torch.stack(history), torch.stack(expected_history), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(nodes, expected_nodes, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("reattach", [True, False])
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_blocks_of_edges_equal_all_edges(
+    both: bool, reattach: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_passing, "BLOCK", block)
+    net, inputs = network(both, reattach), graph(9)
+    kept = tuple(given.clone() for given in inputs)
+    with torch.no_grad():
+        history, nodes = run(net, *inputs)
+        (last,), blocked_nodes = run(net, *inputs, keep=1)
+    torch.testing.assert_close(last, history[-1], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(blocked_nodes, nodes, rtol=1e-5, atol=1e-6)
+    assert all(torch.equal(given, before) for given, before in zip(inputs, kept, strict=True)), "inputs were changed"
+
+
+@pytest.mark.parametrize("keep", [1, 2, STEPS])
+def test_only_the_last_steps_are_kept(keep: int) -> None:
+    net, inputs = network(both=True, reattach=False), graph(6)
+    kept, _ = run(net, *inputs, keep=keep)  # with gradients
+    every, _ = run(net, *inputs)
+    assert len(kept) == keep
+    torch.testing.assert_close(torch.stack(kept), torch.stack(every[-keep:]))
+
+
+@pytest.mark.parametrize("keep", [None, 1])
+def test_no_edges_without_gradients(keep: int | None) -> None:
+    net = network(both=False, reattach=True)
+    with torch.no_grad():
+        history, nodes = run(net, torch.ones(3, X), torch.zeros(0, W), torch.zeros(2, 0, dtype=torch.int64), keep)
+    assert history[-1].shape == (1, 0, W) and nodes.shape == (3, X)
 
 
 @pytest.mark.parametrize("both", [True, False])
@@ -90,7 +136,7 @@ def test_equals_torch_geometric(both: bool, reattach: bool) -> None:
     net = network(both, reattach)
     x, encoded, edge_index = graph(9)
     with torch.no_grad():
-        history, nodes = net(x, encoded, edge_index)
+        history, nodes = run(net, x, encoded, edge_index)
         # Every edge twice, as the original lists them; messages go from column to row.
         row, column = torch.cat([edge_index, edge_index.flip(0)], dim=1)
         is_future = row < column
@@ -118,8 +164,8 @@ def test_reordered_edges_give_the_same_nodes(both: bool) -> None:
     net, (x, encoded, edge_index) = network(both, reattach=True), graph(8)
     order = torch.randperm(len(encoded), generator=torch.Generator().manual_seed(2))
     with torch.no_grad():
-        history, nodes = net(x, encoded, edge_index)
-        shuffled_history, shuffled_nodes = net(x, encoded[order], edge_index[:, order])
+        history, nodes = run(net, x, encoded, edge_index)
+        shuffled_history, shuffled_nodes = run(net, x, encoded[order], edge_index[:, order])
     torch.testing.assert_close(torch.stack(shuffled_history), torch.stack(history)[:, :, order], rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(shuffled_nodes, nodes, rtol=1e-5, atol=1e-6)
 
@@ -130,8 +176,8 @@ def test_renumbered_nodes_give_the_same_edges(both: bool) -> None:
     order = torch.randperm(8, generator=torch.Generator().manual_seed(1))
     number = torch.argsort(order)  # new number of each old node
     with torch.no_grad():
-        history, nodes = net(x, encoded, edge_index)
-        shuffled_history, shuffled_nodes = net(x[order], encoded, number[edge_index])
+        history, nodes = run(net, x, encoded, edge_index)
+        shuffled_history, shuffled_nodes = run(net, x[order], encoded, number[edge_index])
     torch.testing.assert_close(torch.stack(shuffled_history), torch.stack(history), rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(shuffled_nodes, nodes[order], rtol=1e-5, atol=1e-6)
 
@@ -140,8 +186,8 @@ def test_graphs_together_equal_graphs_apart() -> None:
     net, first, second = network(both=True, reattach=False), graph(5), graph(7)
     joined = [torch.cat(pair) for pair in zip(first[:2], second[:2], strict=True)]
     with torch.no_grad():
-        history, nodes = net(*joined, torch.cat([first[2], second[2] + 5], dim=1))
-        apart = [net(*one) for one in (first, second)]
+        history, nodes = run(net, *joined, torch.cat([first[2], second[2] + 5], dim=1))
+        apart = [run(net, *one) for one in (first, second)]
     torch.testing.assert_close(nodes, torch.cat([one[1] for one in apart]))
     for step in range(STEPS):
         torch.testing.assert_close(history[step], torch.cat([one[0][step] for one in apart], dim=1))
@@ -149,7 +195,7 @@ def test_graphs_together_equal_graphs_apart() -> None:
 
 def test_no_edges() -> None:
     net = network(both=True, reattach=False)
-    history, nodes = net(torch.zeros(3, X), torch.zeros(0, W), torch.zeros(2, 0, dtype=torch.int64))
+    history, nodes = run(net, torch.zeros(3, X), torch.zeros(0, W), torch.zeros(2, 0, dtype=torch.int64))
     assert [tuple(latent.shape) for latent in history] == [(2, 0, W)] * STEPS
     assert nodes.shape == (3, X)
 
@@ -160,7 +206,7 @@ def test_gradients(both: bool) -> None:
     x, encoded, edge_index = graph(4, torch.float64)
 
     def outputs(*inputs: Tensor) -> Tensor:
-        return torch.cat([latent.flatten() for latent in net(inputs[0], inputs[1], edge_index)[0]])
+        return torch.cat([latent.flatten() for latent in run(net, inputs[0], inputs[1], edge_index)[0]])
 
     assert torch.autograd.gradcheck(outputs, (x.requires_grad_(), encoded.requires_grad_()))
     outputs(x, encoded).sum().backward()
