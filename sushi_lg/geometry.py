@@ -31,7 +31,7 @@ def paired_iou(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         (...) in [0, 1]; 0 where both boxes are empty.
     """
-    overlap, union, _ = _overlap_union_hull(first, second)
+    overlap, union = _overlap_and_union(first, second)
     return overlap / union.clamp(min=torch.finfo(union.dtype).tiny)
 
 
@@ -45,21 +45,20 @@ def paired_giou(first: Tensor, second: Tensor) -> Tensor:
     Returns:
         (...) in [-1, 1].
     """
-    overlap, union, hull = _overlap_union_hull(first, second)
+    overlap, union = _overlap_and_union(first, second)
+    hull = _area(torch.maximum(first[..., 2:], second[..., 2:]) - torch.minimum(first[..., :2], second[..., :2]))
     tiny = torch.finfo(union.dtype).tiny
     return overlap / union.clamp(min=tiny) - (hull - union) / hull.clamp(min=tiny)
 
 
-def _overlap_union_hull(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    low = torch.maximum(first[..., :2], second[..., :2])
-    high = torch.minimum(first[..., 2:], second[..., 2:])
-    overlap = (high - low).clamp(min=0).prod(dim=-1)
-    hull_low = torch.minimum(first[..., :2], second[..., :2])
-    hull_high = torch.maximum(first[..., 2:], second[..., 2:])
-    hull = (hull_high - hull_low).prod(dim=-1)
-    area_first = (first[..., 2:] - first[..., :2]).prod(dim=-1)
-    area_second = (second[..., 2:] - second[..., :2]).prod(dim=-1)
-    return overlap, area_first + area_second - overlap, hull
+def _overlap_and_union(first: Tensor, second: Tensor) -> tuple[Tensor, Tensor]:
+    inner = torch.minimum(first[..., 2:], second[..., 2:]) - torch.maximum(first[..., :2], second[..., :2])
+    overlap = _area(inner.clamp(min=0))
+    return overlap, _area(first[..., 2:] - first[..., :2]) + _area(second[..., 2:] - second[..., :2]) - overlap
+
+
+def _area(extent: Tensor) -> Tensor:
+    return extent[..., 0] * extent[..., 1]
 
 
 def to_camera_free(boxes_cxcywh: Tensor, camera: Tensor | None) -> Tensor:

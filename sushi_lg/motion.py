@@ -44,13 +44,19 @@ def motion_giou(
         (E,) in [-2, 1]; -2 without motion.
     """
     tau = (gap.to(end_box.dtype) / 2).clamp(max=horizon)
-    ahead = cxcywh_to_xyxy(_moved(end_box, end_velocity, tau.ceil()))
-    back = cxcywh_to_xyxy(_moved(start_box, start_velocity, -tau.floor().clamp(min=1)))
-    half_way = paired_giou(ahead, back)
-    adjacent = (paired_giou(ahead, cxcywh_to_xyxy(start_box)) + paired_giou(back, cxcywh_to_xyxy(end_box))) / 2
-    score = torch.where(gap == 1, adjacent, half_way).clamp(-2, 1)
-    return torch.where(has_motion, score, torch.full_like(score, NO_MOTION))
+    ahead = _moved(end_box, end_velocity, tau.ceil())
+    back = _moved(start_box, start_velocity, -tau.floor().clamp(min=1))
+    score = paired_giou(ahead, back)
+    next_frame = torch.nonzero(gap == 1).squeeze(1)
+    if len(next_frame):
+        met_ahead = paired_giou(ahead[next_frame], cxcywh_to_xyxy(start_box[next_frame]))
+        met_back = paired_giou(back[next_frame], cxcywh_to_xyxy(end_box[next_frame]))
+        score[next_frame] = (met_ahead + met_back) / 2
+    return score.clamp_(-2, 1).masked_fill_(~has_motion, NO_MOTION)
 
 
 def _moved(box: Tensor, velocity: Tensor, frames: Tensor) -> Tensor:
-    return torch.cat([box[:, :2] + velocity * frames[:, None], box[:, 2:]], dim=1)
+    """Return corners of boxes after some frames."""
+    half = box[:, 2:] / 2
+    centre = torch.addcmul(box[:, :2], velocity, frames[:, None])
+    return torch.cat([centre - half, centre + half], dim=1)

@@ -90,6 +90,19 @@ class Detections(Record):
             camera=None if self.camera is None else self.camera[index],
         )
 
+    def between(self, low: int, high: int) -> Detections:
+        """Return detections low .. high - 1 as views of the same memory, clips unchanged."""
+        return replace(
+            self,
+            frame=self.frame[low:high],
+            boxes_xyxy=self.boxes_xyxy[low:high],
+            score=self.score[low:high],
+            identity=self.identity[low:high],
+            clip=self.clip[low:high],
+            embedding=None if self.embedding is None else self.embedding[low:high],
+            camera=None if self.camera is None else self.camera[low:high],
+        )
+
     @staticmethod
     def concatenate(parts: Sequence[Detections]) -> Detections:
         """Return one batch from several; clips are renumbered and identities kept apart.
@@ -97,6 +110,8 @@ class Detections(Record):
         Raises:
             ValueError: if only some of the parts carry embeddings.
         """
+        if len(parts) == 1:
+            return parts[0]
         clip_offset = identity_offset = 0
         clips, identities = [], []
         for part in parts:

@@ -130,7 +130,8 @@ def reciprocal(costs: dict[tuple[int, int], float], k: int) -> list[tuple[int, i
         choices.setdefault(u, []).append((cost, v))
         choices.setdefault(v, []).append((cost, u))
     chosen = {node: {other for _, other in sorted(found)[:k]} for node, found in choices.items()}
-    return sorted((u, v) for u, v in costs if v in chosen[u] and u in chosen[v])
+    found = ((u, v) for u, v in costs if v in chosen[u] and u in chosen[v])
+    return sorted(found, key=lambda pair: pair[::-1])  # as graphs list them: by the later node
 
 
 def _moved(box: np.ndarray, by: np.ndarray) -> np.ndarray:

@@ -17,9 +17,10 @@ from torch import Tensor
 from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
 
 PairCost = Callable[[Tensor, Tensor], Tensor]
-"""(earlier (P,), later (P,)) -> cost (P,); infinite where the pair is impossible."""
+"""(earlier (P,), later (P,)) -> (P, C): cost, infinite where the pair is impossible, and what else was measured."""
 
-DEFAULT_BLOCK = 1 << 20
+DEFAULT_BLOCK = 1 << 16
+"""Pairs listed at once: few enough for their numbers to stay in the cache."""
 
 
 def successors_within_gap(tracklets: Tracklets, eligible: Tensor, max_gap: int) -> tuple[Tensor, Tensor]:
@@ -88,41 +89,49 @@ def nearest_pairs(
     Args:
         low: (M,) int64, start of the successor range of each node.
         high: (M,) int64, its end.
-        cost: computes the cost of a block of pairs.
+        cost: measures a block of pairs.
         k: K.
         block: pairs listed at once.
 
     Returns:
-        edge_index (2, E) sorted by (earlier, later), cost (E,), is_near (2, E) bool - row 0: among the K successors of
-        the earlier node, row 1: among the K predecessors of the later - and the number of pairs with finite cost.
-        Equal costs are ordered by the lower node number.
+        edge_index (2, E) sorted by (later, earlier), measured (E, C) as ``cost`` returned it, is_near (2, E) bool - row
+        0: among the K successors of the earlier node, row 1: among the K predecessors of the later - and the number of
+        pairs with finite cost. Equal costs are ordered by the lower node number.
     """
     device = low.device
-    kept = _empty_pairs(device)  # pairs near their earlier node: final as soon as their block is done
-    running = _empty_pairs(device)  # pairs near their later node so far
-    considered = 0
+    kept: list[_Pairs] = []  # near their earlier node: final as soon as their block is done
+    running: list[_Pairs] = []  # near their later node so far
+    waiting, limit, considered = 0, 4 * block, 0
     for earlier, later in pair_blocks(low, high, block):
-        values = cost(earlier, later)
-        finite = torch.isfinite(values)
+        measured = cost(earlier, later)
+        finite = torch.isfinite(measured[:, 0])
+        pairs = (earlier, later, measured)
         if not bool(finite.all()):
-            earlier, later, values = earlier[finite], later[finite], values[finite]
-        considered += len(values)
-        near = _rank_within(earlier, values) < k
-        kept = tuple(torch.cat(pair) for pair in zip(kept, (earlier[near], later[near], values[near]), strict=True))
-        running = tuple(torch.cat(pair) for pair in zip(running, (earlier, later, values), strict=True))
-        if len(running[0]) > block // 2:
-            running = _nearest_predecessors(running, k)
-    running = _nearest_predecessors(running, k)
+            pairs = _select(pairs, finite)
+        considered += len(pairs[0])
+        kept.append(_nearest(pairs, 0, k))
+        running.append(_nearest(pairs, 1, k))
+        waiting += len(running[-1][0])
+        if waiting > limit:
+            running = [_nearest(_joined(running), 1, k)]
+            waiting = len(running[0][0])
+            limit = max(limit, 2 * waiting)  # the work of thinning out stays proportional to the pairs
+    if not kept:
+        none = torch.zeros(0, dtype=torch.int64, device=device)
+        nothing = (none, none, cost(none, none))
+        kept, running = [nothing], [nothing]
+    after, before = _joined(kept), _nearest(_joined(running), 1, k)
 
-    key = torch.cat([kept[0] * len(low) + kept[1], running[0] * len(low) + running[1]])
+    num_nodes = max(len(low), 1)
+    key = torch.cat([after[1] * num_nodes + after[0], before[1] * num_nodes + before[0]])
     unique, inverse = torch.unique(key, return_inverse=True)
-    values = torch.empty(len(unique), dtype=kept[2].dtype, device=device)
-    values[inverse] = torch.cat([kept[2], running[2]])
+    measured = torch.cat([after[2], before[2]])
+    travelled = torch.empty(len(unique), measured.shape[1], dtype=measured.dtype, device=device)
+    travelled[inverse] = measured
     is_near = torch.zeros(2, len(unique), dtype=torch.bool, device=device)
-    is_near[0, inverse[: len(kept[0])]] = True
-    is_near[1, inverse[len(kept[0]) :]] = True
-    edge_index = torch.stack([unique // max(len(low), 1), unique % max(len(low), 1)])
-    return edge_index, values, is_near, considered
+    is_near[0, inverse[: len(after[0])]] = True
+    is_near[1, inverse[len(after[0]) :]] = True
+    return torch.stack([unique % num_nodes, unique // num_nodes]), travelled, is_near, considered
 
 
 def mutual_nearest(edge_index: Tensor, cost: Tensor, num_nodes: int, k: int) -> Tensor:
@@ -143,10 +152,23 @@ def mutual_nearest(edge_index: Tensor, cost: Tensor, num_nodes: int, k: int) -> 
     return near[:num_edges] & near[num_edges:]
 
 
-def _nearest_predecessors(pairs: tuple[Tensor, ...], k: int) -> tuple[Tensor, ...]:
-    earlier, later, values = pairs
-    near = _rank_within(later, values) < k
-    return earlier[near], later[near], values[near]
+_Pairs = tuple[Tensor, Tensor, Tensor]  # earlier, later, measured
+
+
+def _nearest(pairs: _Pairs, end: int, k: int) -> _Pairs:
+    """Return the pairs that are among the K cheapest of their earlier (0) or later (1) node."""
+    return _select(pairs, _rank_within(pairs[end], pairs[2][:, 0]) < k)
+
+
+def _select(pairs: _Pairs, chosen: Tensor) -> _Pairs:
+    return pairs[0][chosen], pairs[1][chosen], pairs[2][chosen]
+
+
+def _joined(parts: list[_Pairs]) -> _Pairs:
+    if len(parts) == 1:
+        return parts[0]
+    earlier, later, measured = zip(*parts, strict=True)
+    return torch.cat(earlier), torch.cat(later), torch.cat(measured)
 
 
 def _rank_within(group: Tensor, value: Tensor) -> Tensor:
@@ -163,8 +185,3 @@ def _rank_within(group: Tensor, value: Tensor) -> Tensor:
     rank = torch.empty_like(position)
     rank[order] = position - group_start
     return rank
-
-
-def _empty_pairs(device: torch.device) -> tuple[Tensor, ...]:
-    index = torch.zeros(0, dtype=torch.int64, device=device)
-    return index, index, torch.zeros(0, dtype=torch.float32, device=device)

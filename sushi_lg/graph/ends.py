@@ -12,6 +12,7 @@ from torch import Tensor
 
 from sushi_lg.geometry import xyxy_to_cxcywh
 from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+from sushi_lg.nn.segment import Segments, segment_sum
 from sushi_lg.structures import Detections, Record
 
 
@@ -28,6 +29,7 @@ class TrackletEnds(Record):
         end_velocity: (M, 2) the same over the last frames.
         has_motion: (M,) bool, two detections in both windows.
         embedding: (M, D) mean over the detections, or None without appearance.
+        squared_length: (M,) of the mean embeddings, or None.
     """
 
     start_box: Tensor
@@ -38,6 +40,7 @@ class TrackletEnds(Record):
     end_velocity: Tensor
     has_motion: Tensor
     embedding: Tensor | None
+    squared_length: Tensor | None
 
 
 def tracklet_ends(detections: Detections, tracklets: Tracklets, window: int) -> TrackletEnds:
@@ -60,6 +63,7 @@ def tracklet_ends(detections: Detections, tracklets: Tracklets, window: int) -> 
     inner_of_start = order[torch.searchsorted(key, base + tracklets.first_frame + window - 1, right=True) - 1]
     end_velocity, moves_at_end = _velocity(detections, boxes, inner_of_end, tracklets.last)
     start_velocity, moves_at_start = _velocity(detections, boxes, tracklets.first, inner_of_start)
+    embedding = _mean_embedding(detections, tracklets)
     return TrackletEnds(
         start_box=boxes[tracklets.first],
         end_box=boxes[tracklets.last],
@@ -68,7 +72,8 @@ def tracklet_ends(detections: Detections, tracklets: Tracklets, window: int) -> 
         start_velocity=start_velocity,
         end_velocity=end_velocity,
         has_motion=moves_at_end & moves_at_start,
-        embedding=_mean_embedding(detections, tracklets),
+        embedding=embedding,
+        squared_length=None if embedding is None else torch.linalg.vector_norm(embedding, dim=1).square(),
     )
 
 
@@ -81,7 +86,8 @@ def _velocity(detections: Detections, boxes: Tensor, first: Tensor, last: Tensor
 def _mean_embedding(detections: Detections, tracklets: Tracklets) -> Tensor | None:
     if detections.embedding is None:
         return None
-    width = detections.embedding.shape[1]
-    total = detections.embedding.new_zeros(len(tracklets), width)
-    total = total.index_add(0, tracklets.member_of, detections.embedding)
-    return total / tracklets.length[:, None]
+    if len(tracklets) == len(detections):
+        return detections.embedding  # tracklets of one detection, in the same order
+    members = Segments(index=tracklets.member_of, order=tracklets.order, start=tracklets.start)
+    total = segment_sum(detections.embedding, members)
+    return total.div_(tracklets.length[:, None])

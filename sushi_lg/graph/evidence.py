@@ -119,15 +119,15 @@ class EvidenceBuilder:
             longer = torch.maximum(length[earlier], length[later])
             values = values.masked_fill(longer < self.min_longer, torch.inf)
             # What a second look cut apart can always be joined again.
-            return values.masked_fill(tracklets.successor[eligible[earlier]] == eligible[later], 0.0)
+            return values.masked_fill(tracklets.successor[eligible[earlier]] == eligible[later], 0.0)[:, None]
 
-        pairs, values, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
+        pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
         mutual = is_near.all(dim=0)
         edge_index = eligible[pairs[:, mutual]]
         return LevelGraph(
             edge_index=edge_index,
             edge_features=edge_features(detections, tracklets, start, end, edge_index, path, fits),
-            cost=values[mutual],
+            cost=measured[mutual, 0],
             node_features=node_features(detections, tracklets, start, end, self.overlap, fits),
             num_nodes=len(tracklets),
             num_candidates=considered,

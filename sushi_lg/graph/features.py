@@ -5,8 +5,8 @@ Shapes: E edges, F features.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 
 import torch
 from torch import Tensor
@@ -28,6 +28,7 @@ class Pairs:
         horizon: see ``motion_giou``; 0 where motion is not measured.
         earlier: (E,) int64.
         later: (E,) int64.
+        measured: (E,) values of features, by name, that are known already: those the candidates were chosen by.
     """
 
     detections: Detections
@@ -36,6 +37,7 @@ class Pairs:
     horizon: int
     earlier: Tensor
     later: Tensor
+    measured: Mapping[str, Tensor] = field(default_factory=dict)
 
     @property
     def mean_height(self) -> Tensor:
@@ -71,4 +73,6 @@ FEATURES: dict[str, Callable[[Pairs], Tensor]] = {
 
 def edge_features(pairs: Pairs, names: Sequence[str]) -> Tensor:
     """Return (E, F) float32, one column a name."""
-    return torch.stack([FEATURES[name](pairs).to(torch.float32) for name in names], dim=1)
+    known = pairs.measured
+    columns = [known[name] if name in known else FEATURES[name](pairs) for name in names]
+    return torch.stack([column.to(torch.float32) for column in columns], dim=1)

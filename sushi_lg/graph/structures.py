@@ -19,7 +19,8 @@ class LevelGraph(Record):
     """Candidate edges of one level.
 
     Attributes:
-        edge_index: (2, E) int64, row 0 the earlier node, row 1 the later; each pair once.
+        edge_index: (2, E) int64, row 0 the earlier node, row 1 the later; each pair once. Sorted by
+            (later, earlier): message passing is fastest so.
         edge_features: (E, F) float32.
         cost: (E,) float32, cost by which the candidates were chosen.
         node_features: (M, G) float32, or None where nodes start without information (SUSHI).

@@ -1,8 +1,8 @@
 """Recipes ``sushi`` and ``lgmot``: the published algorithm (Cetintas et al., 2023; levels of LG-MOT, 2024).
 
 Windows of up to 512 frames with half overlap, levels that double from 2 frames on, candidates inside chunks, reciprocal
-nearest neighbours, linear-program rounding (solved as a matching), stitching, unlimited interpolation. All windows of a
-video run as one flat batch of clips; candidates never cross clips.
+nearest neighbours, linear-program rounding (solved as a matching), stitching, unlimited interpolation. Windows run one
+by one, or several as one flat batch of clips; candidates never cross clips.
 
 Shapes: N detections, M tracklets, E edges.
 """
@@ -133,18 +133,22 @@ class ChunkBuilder:
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
             if config.motion_weight is None:
-                return feet_distance(ends, earlier, later)
+                return feet_distance(ends, earlier, later)[:, None]
             motion = motion_score(tracklets, ends, config.motion_frames, earlier, later)
-            return motion_appearance_cost(motion, appearance_distance(ends, earlier, later), config.motion_weight)
+            appearance = appearance_distance(ends, earlier, later)
+            return torch.stack(
+                [motion_appearance_cost(motion, appearance, config.motion_weight), appearance, motion], dim=1
+            )
 
-        pairs, values, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
-        kept = mutual_nearest(pairs, values, len(tracklets), config.num_neighbours)
-        edge_index = pairs[:, kept]
-        seen = Pairs(detections, tracklets, ends, config.motion_frames, edge_index[0], edge_index[1])
+        pairs, measured, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
+        kept = mutual_nearest(pairs, measured[:, 0], len(tracklets), config.num_neighbours)
+        edge_index, measured = pairs[:, kept], measured[kept]
+        known = {} if config.motion_weight is None else {"appearance": measured[:, 1], "motion": measured[:, 2]}
+        seen = Pairs(detections, tracklets, ends, config.motion_frames, edge_index[0], edge_index[1], known)
         return LevelGraph(
             edge_index=edge_index,
             edge_features=edge_features(seen, config.features),
-            cost=values[kept],
+            cost=measured[:, 0],
             node_features=None,
             num_nodes=len(tracklets),
             num_candidates=considered,
@@ -191,30 +195,34 @@ class SushiTracker(nn.Module):
         return run_hierarchy(levels, detections)
 
     @torch.inference_mode()
-    def link(self, detections: Detections) -> NDArray[np.int64]:
+    def link(self, detections: Detections, *, windows_at_once: int = 1) -> NDArray[np.int64]:
         """Return the stitched trajectory of every detection of a video, before anything is dropped.
 
         Args:
             detections: N detections of one clip; without embeddings the appearance distance is 0 everywhere.
+            windows_at_once: windows that run as one batch. One needs the least memory; several keep a GPU busy.
 
         Returns:
             (N,) int64 numbers from 0.
         """
         frames = detections.frame.cpu().numpy()
         windows = window_ranges(frames, self.config.window, self.config.overlap)
-        if not windows:
-            return np.zeros(0, dtype=np.int64)
-        bounds = [(np.searchsorted(frames, low), np.searchsorted(frames, high, side="right")) for low, high in windows]
-        device = detections.frame.device
-        clips = [detections.select(torch.arange(int(low), int(high), device=device)) for low, high in bounds]
-        last = None
-        for result in self.run(Detections.concatenate(clips)):
-            last = result
-        assert last is not None
-        label = last.after.member_of.cpu().numpy()
-        parts = np.split(label, np.cumsum([len(clip) for clip in clips])[:-1])
-        held = [np.arange(low, high) for low, high in bounds]
-        return stitch(len(detections), [(h, p - p.min()) for h, p in zip(held, parts, strict=True)])
+        bounds = [
+            (int(np.searchsorted(frames, low)), int(np.searchsorted(frames, high, side="right")))
+            for low, high in windows
+        ]
+        held: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
+        for begin in range(0, len(bounds), windows_at_once):
+            batch = bounds[begin : begin + windows_at_once]
+            clips = [detections.between(low, high) for low, high in batch]
+            last = None
+            for result in self.run(Detections.concatenate(clips)):
+                last = result
+            assert last is not None
+            label = last.after.member_of.cpu().numpy()
+            parts = np.split(label, np.cumsum([len(clip) for clip in clips])[:-1])
+            held += [(np.arange(low, high), p - p.min()) for (low, high), p in zip(batch, parts, strict=True)]
+        return stitch(len(detections), held)
 
     @torch.inference_mode()
     def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:

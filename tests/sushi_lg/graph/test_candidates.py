@@ -29,7 +29,7 @@ def table_cost(num_nodes: int, seed: int, values: int | None = None) -> tuple[np
     table = table.astype(np.float32)
     table[rng.random(table.shape) < 0.2] = np.inf
     lookup = torch.from_numpy(table)
-    return table, lambda earlier, later: lookup[earlier, later]
+    return table, lambda earlier, later: lookup[earlier, later][:, None]
 
 
 def enumerated(tracklets: Tracklets, eligible: list[int], max_gap: int) -> set[tuple[int, int]]:
@@ -108,8 +108,8 @@ def test_nearest_pairs_are_those_of_enumeration(values: int | None, k: int) -> N
     for block in BLOCKS:
         edge_index, found, is_near, considered = nearest_pairs(low, high, cost, k, block)
         pairs = list(zip(*edge_index.tolist(), strict=True))
-        assert pairs == sorted(near[0] | near[1])
-        assert found.tolist() == [table[pair] for pair in pairs]
+        assert pairs == sorted(near[0] | near[1], key=lambda pair: pair[::-1])
+        assert found[:, 0].tolist() == [table[pair] for pair in pairs]
         assert is_near.tolist() == [[pair in near[end] for pair in pairs] for end in (0, 1)]
         assert considered == len(possible)
 
@@ -117,17 +117,19 @@ def test_nearest_pairs_are_those_of_enumeration(values: int | None, k: int) -> N
 def test_negative_costs_come_first() -> None:
     values = torch.tensor([0.5, -2.0, -0.25, 0.0])
     low, high = torch.tensor([1, 5, 5, 5, 5]), torch.tensor([5, 5, 5, 5, 5])
-    edge_index, _, is_near, _ = nearest_pairs(low, high, lambda earlier, later: values[later - 1], 2)
+    edge_index, _, is_near, _ = nearest_pairs(low, high, lambda earlier, later: values[later - 1, None], 2)
     assert edge_index[1, is_near[0]].tolist() == [2, 3]
 
 
 @pytest.mark.parametrize("count", [0, 1, 4])
 def test_no_pairs(count: int) -> None:
     empty = torch.zeros(count, dtype=torch.int64)
-    edge_index, values, is_near, considered = nearest_pairs(empty, empty, lambda earlier, later: earlier.float(), 3)
+    edge_index, values, is_near, considered = nearest_pairs(
+        empty, empty, lambda earlier, later: earlier.float()[:, None], 3
+    )
     assert edge_index.shape == (2, 0) and edge_index.dtype == torch.int64
-    assert values.shape == (0,) and is_near.shape == (2, 0) and considered == 0
-    assert mutual_nearest(edge_index, values, count, 3).shape == (0,)
+    assert values.shape == (0, 1) and is_near.shape == (2, 0) and considered == 0
+    assert mutual_nearest(edge_index, values[:, 0], count, 3).shape == (0,)
 
 
 @pytest.mark.parametrize("values", [None, 3], ids=["distinct", "ties"])
