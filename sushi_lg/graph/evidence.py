@@ -20,7 +20,7 @@ from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
-from sushi_lg.graph.structures import LevelGraph
+from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.graph.tracklets import Tracklets, uncut
 from sushi_lg.structures import Detections
 
@@ -81,6 +81,7 @@ class EvidenceBuilder:
             and would crowd the neighbourhoods of long ones. Parts of a second look always take part.
         min_longer: detections the longer of two tracklets must have; parts count as what they were cut from.
         overlap: (N, 3) output of ``overlap_features`` for the detections of this run, computed once for all levels.
+        in_parts: hand out features a few rows at a time, when the network asks, instead of all at once.
     """
 
     def __init__(
@@ -91,6 +92,8 @@ class EvidenceBuilder:
         min_length: int,
         min_longer: int,
         overlap: Tensor,
+        *,
+        in_parts: bool = False,
     ) -> None:
         self.config = config
         self.max_gap = max_gap
@@ -98,6 +101,7 @@ class EvidenceBuilder:
         self.min_length = min_length
         self.min_longer = min_longer
         self.overlap = overlap
+        self.in_parts = in_parts
 
     def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
         """Return the candidates of a level."""
@@ -124,11 +128,21 @@ class EvidenceBuilder:
         pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
         mutual = is_near.all(dim=0)
         edge_index = eligible[pairs[:, mutual]]
+        summary = _summary(detections, tracklets, self.overlap)
+
+        def of_edges(rows: slice) -> Tensor:
+            return edge_features(detections, tracklets, start, end, edge_index[:, rows], path, fits)
+
+        def of_nodes(rows: slice) -> Tensor:
+            return node_features(detections, tracklets, start, end, self.overlap, fits, summary, rows)
+
+        edges = Rows((edge_index.shape[1], config.edge_width), of_edges)
+        nodes = Rows((len(tracklets), config.node_width), of_nodes)
         return LevelGraph(
             edge_index=edge_index,
-            edge_features=edge_features(detections, tracklets, start, end, edge_index, path, fits),
+            edge_features=edges if self.in_parts else edges[:],
             cost=measured[mutual, 0],
-            node_features=node_features(detections, tracklets, start, end, self.overlap, fits),
+            node_features=nodes if self.in_parts else nodes[:],
             num_nodes=len(tracklets),
             num_candidates=considered,
         )
@@ -255,55 +269,73 @@ def edge_features(
     return torch.stack(columns, dim=1)
 
 
-def node_features(
-    detections: Detections, tracklets: Tracklets, start: EndState, end: EndState, overlap: Tensor, fits: Fits
-) -> Tensor:
-    """Return (M, G) features of tracklets."""
+def _summary(detections: Detections, tracklets: Tracklets, overlap: Tensor) -> Tensor:
+    """Return (5, M): mean, largest and smallest score, and mean overlaps of the members of every tracklet."""
     score = detections.score[tracklets.order]
-    length = tracklets.length.to(torch.float32)
-    span = (tracklets.last_frame - tracklets.first_frame + 1).to(torch.float32)
-    image = detections.image_size[tracklets.clip]
-    seconds = span / detections.frame_rate[tracklets.clip]
     # The lengths are right by construction, and the check of them would fail without tracklets; hence unsafe.
+    return torch.stack(
+        [
+            _segment_mean(score, tracklets.start),
+            torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True),
+            torch.segment_reduce(score, "min", lengths=tracklets.length, unsafe=True),
+            _segment_mean(overlap[tracklets.order, 0], tracklets.start),
+            _segment_mean(overlap[tracklets.order, 1], tracklets.start),
+        ]
+    )
+
+
+def node_features(
+    detections: Detections,
+    tracklets: Tracklets,
+    start: EndState,
+    end: EndState,
+    overlap: Tensor,
+    fits: Fits,
+    summary: Tensor,
+    rows: slice,
+) -> Tensor:
+    """Return (R, G) features of the tracklets ``rows``; ``summary`` as from ``_summary``."""
+    length = (tracklets.start[1:][rows] - tracklets.start[:-1][rows]).to(torch.float32)
+    span = (tracklets.last_frame[rows] - tracklets.first_frame[rows] + 1).to(torch.float32)
+    clip = tracklets.clip[rows]
+    image, frame_rate = detections.image_size[clip], detections.frame_rate[clip]
     columns = [
         length.log1p(),
         span.log1p(),
         length / span,
-        seconds.log1p(),
-        _segment_mean(score, tracklets.start),
-        torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True),
-        torch.segment_reduce(score, "min", lengths=tracklets.length, unsafe=True),
-        _segment_mean(overlap[tracklets.order, 0], tracklets.start),
-        _segment_mean(overlap[tracklets.order, 1], tracklets.start),
-        detections.frame_rate[tracklets.clip].log() - 3.0,
+        (span / frame_rate).log1p(),
+        *summary[:, rows].unbind(0),
+        frame_rate.log() - 3.0,
     ]
-    travelled = (end.boxes[:, :2] - start.boxes[:, :2]) / (0.5 * (end.boxes[:, 3] + start.boxes[:, 3]))[:, None]
+    first_box, last_box = start.boxes[rows], end.boxes[rows]
+    travelled = (last_box[:, :2] - first_box[:, :2]) / (0.5 * (last_box[:, 3] + first_box[:, 3]))[:, None]
     columns += [_squash(travelled[:, 0]), _squash(travelled[:, 1])]
-    raw = detections.boxes_xyxy
-    for state, index, fit in zip((start, end), (tracklets.first, tracklets.last), fits, strict=True):
-        box = state.boxes
+    for state, index, fit in zip((start, end), (tracklets.first[rows], tracklets.last[rows]), fits, strict=True):
+        box = state.boxes[rows]
         height = box[:, 3]
+        raw = detections.boxes_xyxy[index]
         columns += [
-            (raw[index, 3] - raw[index, 1]).div(image[:, 1]).clamp(min=1e-3).log(),
+            (raw[:, 3] - raw[:, 1]).div(image[:, 1]).clamp(min=1e-3).log(),
             (box[:, 2] / height).log(),
-            (torch.minimum(raw[index, 0], image[:, 0] - raw[index, 2]) / height).clamp(-1, 2),
-            (torch.minimum(raw[index, 1], image[:, 1] - raw[index, 3]) / height).clamp(-1, 2),
+            (torch.minimum(raw[:, 0], image[:, 0] - raw[:, 2]) / height).clamp(-1, 2),
+            (torch.minimum(raw[:, 1], image[:, 1] - raw[:, 3]) / height).clamp(-1, 2),
             *overlap[index].unbind(1),
-            *state.restlessness.unbind(1),
+            *state.restlessness[rows].unbind(1),
         ]
         for window in range(state.velocity.shape[0]):
-            speed = 10 * state.velocity[window] / height[:, None]
-            columns += [_squash(speed[:, 0]), _squash(speed[:, 1]), _squash(20 * state.growth[window])]
-        past = (state.history[:, :, :2] - box[:, None, :2]) / height[:, None, None]
-        growth = (state.history[:, :, 3] / height[:, None]).log()
+            speed = 10 * state.velocity[window, rows] / height[:, None]
+            columns += [_squash(speed[:, 0]), _squash(speed[:, 1]), _squash(20 * state.growth[window, rows])]
+        history, valid = state.history[rows], state.history_valid[rows]
+        past = (history[:, :, :2] - box[:, None, :2]) / height[:, None, None]
+        growth = (history[:, :, 3] / height[:, None]).log()
         for offset in range(past.shape[1]):
             columns += [
                 _squash(past[:, offset, 0]),
                 _squash(past[:, offset, 1]),
                 growth[:, offset],
-                state.history_valid[:, offset].to(torch.float32),
+                valid[:, offset].to(torch.float32),
             ]
-        columns += fit.weight.log().unbind(0)
+        columns += fit.weight[:, rows].log().unbind(0)
     return torch.stack(columns, dim=1)
 
 

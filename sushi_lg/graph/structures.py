@@ -5,6 +5,7 @@ Shapes: M nodes, E edges, F edge features, G node features, S classified steps, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -15,24 +16,46 @@ from sushi_lg.structures import Record
 
 
 @dataclass(frozen=True)
+class Rows:
+    """A table that is computed a few rows at a time, when they are asked for: ``rows[10:20]``.
+
+    Features are several times wider than what the network keeps of them; of a long video they never exist all at once.
+
+    Attributes:
+        shape: (R, F).
+        compute: returns the rows of a slice.
+    """
+
+    shape: tuple[int, int]
+    compute: Callable[[slice], Tensor]
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    def __getitem__(self, rows: slice) -> Tensor:
+        return self.compute(rows)
+
+
+@dataclass(frozen=True)
 class LevelGraph(Record):
     """Candidate edges of one level.
 
     Attributes:
         edge_index: (2, E) int64, row 0 the earlier node, row 1 the later; each pair once. Sorted by
             (later, earlier): message passing is fastest so.
-        edge_features: (E, F) float32.
+        edge_features: (E, F) float32, or computed when asked for.
         cost: (E,) float32, cost by which the candidates were chosen.
-        node_features: (M, G) float32, or None where nodes start without information (SUSHI).
+        node_features: (M, G) float32, or computed when asked for, or None where nodes start without information
+            (SUSHI).
         num_nodes: M.
         num_candidates: pairs that were looked at before pruning.
         label: (E,) bool, the edge joins consecutive tracklets of one identity, or None where nobody asked.
     """
 
     edge_index: Tensor
-    edge_features: Tensor
+    edge_features: Tensor | Rows
     cost: Tensor
-    node_features: Tensor | None
+    node_features: Tensor | Rows | None
     num_nodes: int
     num_candidates: int
     label: Tensor | None = None

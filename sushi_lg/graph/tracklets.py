@@ -8,7 +8,9 @@ Shapes: N detections, M tracklets.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 import torch
 from torch import Tensor
@@ -142,3 +144,29 @@ def uncut(detections: Detections, parts: Tracklets) -> Tracklets:
         whole = whole[whole]
     _, label = torch.unique(whole, return_inverse=True)  # a tracklet starts with its first part: numbers stay in order
     return merge(detections, parts, label)
+
+
+GROUP = 65536
+"""Detections that ``in_groups`` hands out together, about."""
+
+
+def in_groups(detections: Detections, tracklets: Tracklets) -> Iterator[tuple[Detections, Tracklets, Tensor | slice]]:
+    """Yield whole tracklets, a bounded number of detections at a time; with gradients everything at once.
+
+    For work that looks at no more than one tracklet at a time and needs many numbers a detection.
+
+    Yields:
+        K detections, their tracklets, and which of the N detections they are: (K,) int64, or a slice that is all.
+    """
+    if torch.is_grad_enabled() or len(detections) <= GROUP:
+        yield detections, tracklets, slice(None)
+        return
+    group = tracklets.start[:-1] // GROUP
+    bounds = torch.searchsorted(group, torch.arange(int(group[-1]) + 2, device=group.device)).tolist()
+    for first, end in pairwise(bounds):
+        if first == end:
+            continue  # one tracklet alone reaches across a whole group
+        rows = tracklets.order[tracklets.start[first] : tracklets.start[end]].sort().values
+        part = detections.select(rows)
+        _, label = torch.unique(tracklets.member_of[rows], return_inverse=True)
+        yield part, from_members(part, label), rows

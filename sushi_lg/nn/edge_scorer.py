@@ -71,8 +71,9 @@ class EdgeBlock(nn.Module):
     def forward(self, graph: LevelGraph, level_row: Tensor | None) -> LevelScores:
         """Score the edges of a graph in both directions."""
         # Every node enters as zeros, so one row through the encoder serves all.
-        constant = self.node_encoder(graph.edge_features.new_zeros(1, self.node_input))
-        edges = self.edge_encoder(graph.edge_features)
+        features = graph.edge_features[:]
+        constant = self.node_encoder(features.new_zeros(1, self.node_input))
+        edges = self.edge_encoder(features)
         if level_row is not None:
             edges = edges + level_row
         nodes = constant.expand(graph.num_nodes, -1)

@@ -143,7 +143,8 @@ def _sum(values: Tensor, segments: Segments, backend: str | None) -> Tensor:
     if len(segments.index) == 0 or values.shape[1] == 0:
         return values.new_zeros(segments.num_segments, values.shape[1])
     wide = values if values.dtype == torch.float64 else values.to(torch.float32)
-    return _FUNCTIONS[name](wide, segments).to(values.dtype)
+    with torch.autocast(values.device.type, enabled=False):  # it would turn the product back to bfloat16
+        return _FUNCTIONS[name](wide, segments).to(values.dtype)
 
 
 def _sum_torch(values: Tensor, segments: Segments) -> Tensor:

@@ -9,7 +9,7 @@ Shapes: M nodes, E edges, G node features, F edge features, S steps.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import torch
@@ -20,6 +20,10 @@ from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.segment import gather
+
+ROWS = 16384
+"""Rows of features that are encoded together. Fixed, because a result must not depend on how much memory there is."""
 
 
 @dataclass
@@ -63,6 +67,11 @@ class FeatureNorm(nn.Module):
         super().__init__()
         self.register_buffer("mean", torch.zeros(width))
         self.register_buffer("scale", torch.ones(width))
+
+    @property
+    def width(self) -> int:
+        """Number of features."""
+        return int(self.mean.shape[0])
 
     @torch.no_grad()
     def fit(self, features: Tensor) -> None:
@@ -114,10 +123,8 @@ class TrackletBlock(nn.Module):
             graph: with node features.
             level: row of the level embedding.
         """
-        assert graph.node_features is not None
-        features = self.node_norm(graph.node_features)
-        nodes = self.node_encoder(features)
-        edges = self._encode_edges(graph, features) + self.level_embedding.weight[level]
+        nodes, edges = self._encode(graph)
+        edges = edges + self.level_embedding.weight[level]
         keep = None if self.training else 1
         history, nodes = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
         logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in history])
@@ -127,14 +134,44 @@ class TrackletBlock(nn.Module):
             node_logits=self.node_classifier(nodes).squeeze(-1),
         )
 
-    def _encode_edges(self, graph: LevelGraph, nodes: Tensor) -> Tensor:
-        """Encode edges from their own features and, uncompressed, those of both ends: one motion across the gap."""
-        width = nodes.shape[1]
-        of_edge, of_earlier, of_later = self.edge_encoder.first_weights((graph.edge_features.shape[1], width, width))
-        earlier, later = graph.edge_index
-        pre_activation = linear(self.edge_norm(graph.edge_features), of_edge, self.edge_encoder.layers[0].bias)
-        pre_activation = pre_activation + linear(nodes, of_earlier)[earlier] + linear(nodes, of_later)[later]
-        return self.edge_encoder.after_first(pre_activation)
+    def _encode(self, graph: LevelGraph) -> tuple[Tensor, Tensor]:
+        """Encode nodes, and edges from their own features and, uncompressed, those of both ends.
+
+        An edge needs both motions to see one across the gap. Without gradients rows go through in blocks, so that wide
+        features exist a block at a time.
+        """
+        assert graph.node_features is not None
+        parts = [graph.edge_features.shape[1], self.node_norm.width, self.node_norm.width]
+        of_edge, of_earlier, of_later = self.edge_encoder.first_weights(parts)
+        bias = self.edge_encoder.layers[0].bias
+        encoded, at_earlier, at_later = [], [], []
+        for rows in _blocks(graph.num_nodes):
+            features = self.node_norm(graph.node_features[rows])
+            encoded.append(self.node_encoder(features))
+            at_earlier.append(linear(features, of_earlier))
+            at_later.append(linear(features, of_later))
+        from_earlier, from_later = _joined(at_earlier), _joined(at_later)
+        edges = []
+        for rows in _blocks(graph.num_edges):
+            features = self.edge_norm(graph.edge_features[rows])
+            if torch.is_grad_enabled():
+                ends = gather(from_earlier, graph.by_earlier) + gather(from_later, graph.by_later)
+            else:
+                earlier, later = graph.edge_index[:, rows]
+                ends = from_earlier.index_select(0, earlier) + from_later.index_select(0, later)
+            edges.append(self.edge_encoder.after_first(linear(features, of_edge, bias) + ends))
+        return _joined(encoded), _joined(edges)
+
+
+def _blocks(count: int) -> Iterator[slice]:
+    """Yield the slices of a table of ``count`` rows: one where gradients are wanted, else several; never none."""
+    step = max(count, 1) if torch.is_grad_enabled() else ROWS
+    for begin in range(0, max(count, 1), step):
+        yield slice(begin, min(begin + step, count))
+
+
+def _joined(parts: list[Tensor]) -> Tensor:
+    return parts[0] if len(parts) == 1 else torch.cat(parts)
 
 
 class TrackletScorer(nn.Module):

@@ -23,7 +23,7 @@ from sushi_lg.graph.refinement import NUM_FEATURES as REFINEMENT_FEATURES
 from sushi_lg.graph.refinement import OFFSETS, mean_step, move_boxes, neighbour_steps, refinement_features
 from sushi_lg.graph.second_look import find_contacts, places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
-from sushi_lg.graph.tracklets import Tracklets, split
+from sushi_lg.graph.tracklets import Tracklets, in_groups, split
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
@@ -79,36 +79,47 @@ class HierarchicalTracker(nn.Module):
         self.refiner_norm = FeatureNorm(REFINEMENT_FEATURES)
         self.refiner = MLP([REFINEMENT_FEATURES, 48, 32, 2 * (len(OFFSETS) + 1)], activate_last=False)
 
-    def verify(self, detections: Detections, last: LevelResult) -> Tensor:
+    def verify(self, detections: Detections, last: LevelResult, overlap: Tensor | None = None) -> Tensor:
         """Return (N,) logits that each detection, as a member of its trajectory, is a true object.
 
         Args:
             detections: N detections.
             last: result of the last level for them.
+            overlap: output of ``overlap_features`` for them, where it is known already.
         """
         assert last.scores.node_logits is not None
-        features = membership_features(
-            detections,
-            last.after,
-            overlap_features(detections),
-            last.scores.node_logits.detach()[last.before.member_of],
-        )
-        return self.verifier(self.verifier_norm(features)).squeeze(-1)
+        overlap = overlap_features(detections) if overlap is None else overlap
+        of_member = last.scores.node_logits.detach()[last.before.member_of]
+        logits = overlap.new_empty(len(detections))
+        for part, tracklets, rows in in_groups(detections, last.after):
+            features = membership_features(part, tracklets, overlap[rows], of_member[rows])
+            logits[rows] = self.verifier(self.verifier_norm(features)).squeeze(-1)
+        return logits
 
-    def refine(self, detections: Detections, last: LevelResult) -> Tensor:
+    def refine(self, detections: Detections, last: LevelResult, overlap: Tensor | None = None) -> Tensor:
         """Return (N, 4) boxes smoothed along their trajectories, xyxy in pixels of their own frames.
 
         Args:
             detections: N detections.
             last: result of the last level for them.
+            overlap: output of ``overlap_features`` for them, where it is known already.
         """
-        steps, inside = neighbour_steps(detections, last.after)
-        features = refinement_features(detections, steps, inside, overlap_features(detections))
-        logits = self.refiner(self.refiner_norm(features)).unflatten(1, (2, -1))
-        return move_boxes(detections.boxes_xyxy, mean_step(steps, inside, logits))
+        overlap = overlap_features(detections) if overlap is None else overlap
+        boxes = torch.empty_like(detections.boxes_xyxy)
+        for part, tracklets, rows in in_groups(detections, last.after):
+            steps, inside = neighbour_steps(part, tracklets)
+            features = refinement_features(part, steps, inside, overlap[rows])
+            logits = self.refiner(self.refiner_norm(features)).unflatten(1, (2, -1))
+            boxes[rows] = move_boxes(part.boxes_xyxy, mean_step(steps, inside, logits))
+        return boxes
 
     def run(
-        self, detections: Detections, solvers: list[Solver] | None = None, *, with_labels: bool = False
+        self,
+        detections: Detections,
+        solvers: list[Solver] | None = None,
+        *,
+        with_labels: bool = False,
+        overlap: Tensor | None = None,
     ) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
 
@@ -116,8 +127,10 @@ class HierarchicalTracker(nn.Module):
             detections: one or more clips.
             solvers: one a level, instead of ``solvers()`` (an oracle, say).
             with_labels: label the edges by the identities of the detections, for solvers that read labels.
+            overlap: output of ``overlap_features`` for the detections, where it is known already.
         """
-        levels = self._levels(detections, solvers or self.solvers(), with_labels)
+        overlap = overlap_features(detections) if overlap is None else overlap
+        levels = self._levels(detections, solvers or self.solvers(), with_labels, overlap)
         return run_hierarchy(levels, detections)
 
     def solvers(self) -> list[Solver]:
@@ -143,23 +156,25 @@ class HierarchicalTracker(nn.Module):
         if len(detections) == 0:
             return empty_table()
         seen = replace(detections, score=probability_like[used])
+        overlap = overlap_features(seen)
         last = None
-        for result in self.run(seen):
+        for result in self.run(seen, overlap=overlap):
             last = result
         assert last is not None
         table = finish(
             detections,  # with the confidences as given: those are written
             last.after,
-            self.verify(seen, last).sigmoid(),
-            self.refine(seen, last) if self.config.output.smooth else detections.boxes_xyxy,
+            self.verify(seen, last, overlap).sigmoid(),
+            self.refine(seen, last, overlap) if self.config.output.smooth else detections.boxes_xyxy,
             self.config.output,
             hidden_people_annotated=hidden_people_annotated,
         )
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index)
 
-    def _levels(self, detections: Detections, solvers: list[Solver], with_labels: bool) -> Iterator[Level]:
-        overlap = overlap_features(detections)
+    def _levels(
+        self, detections: Detections, solvers: list[Solver], with_labels: bool, overlap: Tensor
+    ) -> Iterator[Level]:
         looks = any(level.second_look for level in self.config.levels)
         contacts = find_contacts(detections, self.config.second_look) if looks else None
 
@@ -176,6 +191,7 @@ class HierarchicalTracker(nn.Module):
                 level.min_length,
                 level.min_longer,
                 overlap,
+                in_parts=not torch.is_grad_enabled(),
             )
 
             def score(graph: LevelGraph, number: int = number) -> LevelScores:

@@ -241,8 +241,8 @@ def fit_feature_statistics(tracker: HierarchicalTracker, batches: list[Batch]) -
             )
             graph = build(detections, tracklets)
             assert graph.node_features is not None
-            nodes.setdefault(level.slot, []).append(graph.node_features)
-            edges.setdefault(level.slot, []).append(graph.edge_features)
+            nodes.setdefault(level.slot, []).append(graph.node_features[:])
+            edges.setdefault(level.slot, []).append(graph.edge_features[:])
             label = continuation_labels(tracklets, graph.edge_index, *end_identities(detections, tracklets))
             tracklets = merge(detections, tracklets, chain_labels(graph.edge_index, label, graph.num_nodes))
         # The verifier also reads logits of a network that knows nothing yet: numbers of about the size they will have.

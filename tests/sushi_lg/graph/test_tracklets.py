@@ -7,7 +7,8 @@ import pytest
 import torch
 from toy import cut, make, members, tracklets_of, walkers
 
-from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, merge, singletons, split, uncut
+from sushi_lg.graph import tracklets as module
+from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, in_groups, merge, singletons, split, uncut
 from sushi_lg.solver.components import chain_labels
 
 
@@ -108,3 +109,22 @@ def test_splitting_nothing_changes_nothing() -> None:
     tracklets = cut(detections, 0)
     parts = split(detections, tracklets, torch.zeros(len(detections), dtype=torch.bool))
     assert torch.equal(parts.member_of, tracklets.member_of) and int(parts.successor.max()) == -1
+
+
+@pytest.mark.parametrize("group", [1, 7, 60])
+def test_groups_hand_out_whole_tracklets(group: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    detections = walkers(3, clips=2, frames=25)
+    whole = cut(detections, 3)
+    monkeypatch.setattr(module, "GROUP", group)
+    with torch.no_grad():
+        parts = list(in_groups(detections, whole))
+    assert len(parts) > 1
+    rows = torch.cat([torch.as_tensor(rows) for _, _, rows in parts])
+    assert rows.sort().values.tolist() == list(range(len(detections)))
+    for part, tracklets, own in parts:
+        assert torch.equal(part.frame, detections.frame[own])
+        of_part = [tuple(own[tracklets.member_of == m].tolist()) for m in range(len(tracklets))]
+        of_whole = [tuple(torch.nonzero(whole.member_of == m).flatten().tolist()) for m in range(len(whole))]
+        assert set(of_part) <= set(of_whole)
+    (everything,) = in_groups(detections, whole)  # with gradients
+    assert everything[0] is detections
