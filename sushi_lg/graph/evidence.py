@@ -23,6 +23,7 @@ from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.graph.tracklets import Tracklets, uncut
 from sushi_lg.structures import Detections
+from sushi_lg.timing import stage
 
 Fits = tuple[CleanFit, CleanFit]
 """Lines at the first and at the last detection of every tracklet."""
@@ -106,8 +107,10 @@ class EvidenceBuilder:
     def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
         """Return the candidates of a level."""
         config = self.config
-        start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
-        fits = clean_fits(detections, tracklets, self.overlap, tuple(config.clean_windows))
+        with stage("features"):
+            start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
+            fits = clean_fits(detections, tracklets, self.overlap, tuple(config.clean_windows))
+            summary = _summary(detections, tracklets, self.overlap)
         is_part = tracklets.successor >= 0
         is_part[tracklets.successor[is_part]] = True
         eligible = torch.nonzero((tracklets.length >= self.min_length) | is_part).squeeze(1)
@@ -125,16 +128,18 @@ class EvidenceBuilder:
             # What a second look cut apart can always be joined again.
             return values.masked_fill(tracklets.successor[eligible[earlier]] == eligible[later], 0.0)[:, None]
 
-        pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
+        with stage("candidates"):
+            pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
         mutual = is_near.all(dim=0)
         edge_index = eligible[pairs[:, mutual]]
-        summary = _summary(detections, tracklets, self.overlap)
 
         def of_edges(rows: slice) -> Tensor:
-            return edge_features(detections, tracklets, start, end, edge_index[:, rows], path, fits)
+            with stage("features"):
+                return edge_features(detections, tracklets, start, end, edge_index[:, rows], path, fits)
 
         def of_nodes(rows: slice) -> Tensor:
-            return node_features(detections, tracklets, start, end, self.overlap, fits, summary, rows)
+            with stage("features"):
+                return node_features(detections, tracklets, start, end, self.overlap, fits, summary, rows)
 
         edges = Rows((edge_index.shape[1], config.edge_width), of_edges)
         nodes = Rows((len(tracklets), config.node_width), of_nodes)

@@ -17,6 +17,7 @@ from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.timing import stage
 
 SHARING = ("all_but_first", "none", "all")
 
@@ -72,13 +73,15 @@ class EdgeBlock(nn.Module):
         """Score the edges of a graph in both directions."""
         # Every node enters as zeros, so one row through the encoder serves all.
         features = graph.edge_features[:]
-        constant = self.node_encoder(features.new_zeros(1, self.node_input))
-        edges = self.edge_encoder(features)
+        with stage("encoders"):
+            constant = self.node_encoder(features.new_zeros(1, self.node_input))
+            edges = self.edge_encoder(features)
         if level_row is not None:
             edges = edges + level_row
         nodes = constant.expand(graph.num_nodes, -1)
         keep = self.num_classified if self.training else 1
-        history, _ = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
+        with stage("message passing"):
+            history, _ = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
         logits = torch.stack([self.classifier(latent).squeeze(-1) for latent in history])
         return LevelScores(step_logits=logits, probability=logits[-1].sigmoid().mean(dim=0))
 

@@ -21,6 +21,7 @@ from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.segment import gather
+from sushi_lg.timing import stage
 
 ROWS = 16384
 """Rows of features that are encoded together. Fixed, because a result must not depend on how much memory there is."""
@@ -123,10 +124,12 @@ class TrackletBlock(nn.Module):
             graph: with node features.
             level: row of the level embedding.
         """
-        nodes, edges = self._encode(graph)
+        with stage("encoders"):
+            nodes, edges = self._encode(graph)
         edges = edges + self.level_embedding.weight[level]
         keep = None if self.training else 1
-        history, nodes = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
+        with stage("message passing"):
+            history, nodes = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
         logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in history])
         return LevelScores(
             step_logits=logits,

@@ -18,6 +18,7 @@ from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, merge, singletons
 from sushi_lg.solver.components import chain_labels
 from sushi_lg.structures import Detections
+from sushi_lg.timing import stage
 
 
 class GraphBuilder(Protocol):
@@ -96,13 +97,16 @@ class LevelResult:
 def run_level(level: Level, detections: Detections, tracklets: Tracklets) -> LevelResult:
     """Take tracklets up one level."""
     if level.reopen is not None:
-        tracklets = level.reopen(detections, tracklets)
+        with stage("second look"):
+            tracklets = level.reopen(detections, tracklets)
     graph = level.build(detections, tracklets)
     if level.label is not None:
         graph = replace(graph, label=level.label(detections, tracklets, graph.edge_index))
     scores = level.score(graph)
-    accepted = level.solve(graph, scores)
-    after = merge(detections, tracklets, chain_labels(graph.edge_index, accepted, graph.num_nodes))
+    with stage("matching"):
+        accepted = level.solve(graph, scores)
+    with stage("merge"):
+        after = merge(detections, tracklets, chain_labels(graph.edge_index, accepted, graph.num_nodes))
     return LevelResult(before=tracklets, graph=graph, scores=scores, accepted=accepted, after=after)
 
 

@@ -18,6 +18,7 @@ from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
 from sushi_lg.structures import Detections
+from sushi_lg.timing import stage
 
 logger = logging.getLogger(__name__)
 
@@ -82,7 +83,8 @@ def track_sequences(
     """
     for sequence in sequences:
         began = time.perf_counter()
-        detections = sequence.load_detections(stem, on_bad_row=on_bad_row)
+        with stage("load"):
+            detections = sequence.load_detections(stem, on_bad_row=on_bad_row)
         if len(detections) == 0:
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
         table = tracker.track(
@@ -93,7 +95,8 @@ def track_sequences(
                 "%s: none of %d detections was kept; are these weights trained?", sequence.name, len(detections)
             )
         path = out / "tracks" / f"{sequence.name}.txt"
-        write_trajectories(path, _with_notes(table, sequence, notes or {}), decimals=decimals)
+        with stage("write"):
+            write_trajectories(path, _with_notes(table, sequence, notes or {}), decimals=decimals)
         yield SequenceReport(
             name=sequence.name,
             path=path,

@@ -35,6 +35,7 @@ from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.nn.edge_scorer import EdgeScorer, EdgeScorerConfig
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.structures import Detections
+from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, fill_gaps
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.stitch import stitch, window_ranges
@@ -128,7 +129,8 @@ class ChunkBuilder:
     def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
         """Return the candidates of a level; distances are computed in blocks, never for all pairs at once."""
         config = self.config
-        ends = tracklet_ends(detections, tracklets, config.motion_frames)
+        with stage("features"):
+            ends = tracklet_ends(detections, tracklets, config.motion_frames)
         low, high = successors_within_chunk(tracklets, config.frames, self.origin)
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
@@ -140,14 +142,17 @@ class ChunkBuilder:
                 [motion_appearance_cost(motion, appearance, config.motion_weight), appearance, motion], dim=1
             )
 
-        pairs, measured, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
-        kept = mutual_nearest(pairs, measured[:, 0], len(tracklets), config.num_neighbours)
+        with stage("candidates"):
+            pairs, measured, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
+            kept = mutual_nearest(pairs, measured[:, 0], len(tracklets), config.num_neighbours)
         edge_index, measured = pairs[:, kept], measured[kept]
         known = {} if config.motion_weight is None else {"appearance": measured[:, 1], "motion": measured[:, 2]}
         seen = Pairs(detections, tracklets, ends, config.motion_frames, edge_index[0], edge_index[1], known)
+        with stage("features"):
+            features = edge_features(seen, config.features)
         return LevelGraph(
             edge_index=edge_index,
-            edge_features=edge_features(seen, config.features),
+            edge_features=features,
             cost=measured[:, 0],
             node_features=None,
             num_nodes=len(tracklets),
@@ -222,7 +227,8 @@ class SushiTracker(nn.Module):
             label = last.after.member_of.cpu().numpy()
             parts = np.split(label, np.cumsum([len(clip) for clip in clips])[:-1])
             held += [(np.arange(low, high), p - p.min()) for (low, high), p in zip(batch, parts, strict=True)]
-        return stitch(len(detections), held)
+        with stage("post-process"):
+            return stitch(len(detections), held)
 
     @torch.inference_mode()
     def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
@@ -241,7 +247,8 @@ class SushiTracker(nn.Module):
         members = members[np.argsort(track[members], kind="stable")]
         longest = _UNLIMITED if self.config.interpolate and hidden_people_annotated else 1
         still = replace(detections, camera=None)  # the released code knows nothing of camera motion
-        table = fill_gaps(still, members, track[members], detections.boxes_xyxy, longest)
+        with stage("post-process"):
+            table = fill_gaps(still, members, track[members], detections.boxes_xyxy, longest)
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index, confidence=np.ones(len(table)))
 

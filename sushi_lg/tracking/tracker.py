@@ -28,6 +28,7 @@ from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.structures import Detections
+from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, finish
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -156,19 +157,21 @@ class HierarchicalTracker(nn.Module):
         if len(detections) == 0:
             return empty_table()
         seen = replace(detections, score=probability_like[used])
-        overlap = overlap_features(seen)
+        with stage("features"):
+            overlap = overlap_features(seen)
         last = None
         for result in self.run(seen, overlap=overlap):
             last = result
         assert last is not None
-        table = finish(
-            detections,  # with the confidences as given: those are written
-            last.after,
-            self.verify(seen, last, overlap).sigmoid(),
-            self.refine(seen, last, overlap) if self.config.output.smooth else detections.boxes_xyxy,
-            self.config.output,
-            hidden_people_annotated=hidden_people_annotated,
-        )
+        with stage("post-process"):
+            table = finish(
+                detections,  # with the confidences as given: those are written
+                last.after,
+                self.verify(seen, last, overlap).sigmoid(),
+                self.refine(seen, last, overlap) if self.config.output.smooth else detections.boxes_xyxy,
+                self.config.output,
+                hidden_people_annotated=hidden_people_annotated,
+            )
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index)
 
@@ -176,7 +179,8 @@ class HierarchicalTracker(nn.Module):
         self, detections: Detections, solvers: list[Solver], with_labels: bool, overlap: Tensor
     ) -> Iterator[Level]:
         looks = any(level.second_look for level in self.config.levels)
-        contacts = find_contacts(detections, self.config.second_look) if looks else None
+        with stage("second look"):
+            contacts = find_contacts(detections, self.config.second_look) if looks else None
 
         def reopen(detections: Detections, tracklets: Tracklets) -> Tracklets:
             assert contacts is not None
