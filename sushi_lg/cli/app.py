@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "track": "Track sequences: detections in, trajectories out.",
     "train": "Train a tracker, or go on with a training.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
+    "bench": "Measure speed and memory, and what bounds them.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
     "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code into ours.",
     "env": "Show versions, devices and paths, for bug reports.",

@@ -135,12 +135,16 @@ class TimeAwareMessagePassing(nn.Module):
         present = [slice(0, edge_width), slice(2 * edge_width, 3 * edge_width)][:directions]
         into_hidden = [torch.cat([weight_edge, weight_initial], 1), torch.cat([weight_initial, weight_edge], 1)]
         update = slice(0, directions * hidden)
-        encoded = nodes
         blocks = list(_blocks(earlier, later))
+        # What the steps write is made once: fresh memory costs more than the numbers that go into it.
+        from_earlier = nodes.new_empty(num_nodes, earlier_weight.shape[0])
+        from_later = nodes.new_empty(num_nodes, later_weight.shape[0])
+        sums = nodes.new_empty(num_nodes, 2 * node_width)
+        encoded, nodes = nodes, nodes.clone()
         for step in range(self.num_steps):
-            from_earlier = linear(nodes, earlier_weight, earlier_bias)
-            from_later = linear(nodes, later_weight, later_bias)
-            sums = nodes.new_zeros(num_nodes, 2 * node_width)
+            torch.addmm(earlier_bias, nodes, earlier_weight.t(), out=from_earlier)
+            torch.addmm(later_bias, nodes, later_weight.t(), out=from_later)
+            sums.zero_()
             needs_nodes = step < self.num_steps - 1 or self.reattach_nodes
             for block in blocks:
                 sent_earlier = from_earlier.index_select(0, block.earlier)
@@ -160,8 +164,12 @@ class TimeAwareMessagePassing(nn.Module):
                 block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first_(own))
                 own = sent_later[:, update.stop :].addmm_(latents[0], later_edge.t())
                 block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first_(own))
-            if needs_nodes:
-                nodes = self.node_update(torch.cat([sums, encoded], dim=1) if self.reattach_nodes else sums)
+            if not needs_nodes:
+                break
+            for begin in range(0, num_nodes, BLOCK):
+                rows = slice(begin, begin + BLOCK)
+                seen = torch.cat([sums[rows], encoded[rows]], dim=1) if self.reattach_nodes else sums[rows]
+                nodes[rows] = self.node_update(seen)
         return [torch.stack([state[:, columns] for columns in present])], nodes
 
 

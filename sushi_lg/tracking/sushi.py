@@ -29,6 +29,7 @@ from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.graph.candidates import mutual_nearest, nearest_pairs, successors_within_chunk
 from sushi_lg.graph.ends import tracklet_ends
 from sushi_lg.graph.features import FEATURES, Pairs, edge_features
+from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets
@@ -178,12 +179,15 @@ class SushiTracker(nn.Module):
         self.config = config
         self.scorer = EdgeScorer(config.scorer, [len(level.features) for level in config.levels])
 
-    def run(self, detections: Detections, solvers: list[Solver] | None = None) -> Iterator[LevelResult]:
+    def run(
+        self, detections: Detections, solvers: list[Solver] | None = None, *, with_labels: bool = False
+    ) -> Iterator[LevelResult]:
         """Yield the result of every level for clips no longer than the window.
 
         Args:
             detections: one or more clips.
             solvers: one a level instead of the published rounding.
+            with_labels: label the edges by the identities of the detections, for solvers that read labels.
         """
         never = torch.iinfo(torch.int64).max
         origin = torch.full((detections.num_clips,), never, device=detections.frame.device)
@@ -196,7 +200,8 @@ class SushiTracker(nn.Module):
                 return scores
 
             solve = round_scores if solvers is None else solvers[number]
-            levels.append(Level(build=ChunkBuilder(level, origin), score=score, solve=solve))
+            label = label_edges if with_labels else None
+            levels.append(Level(build=ChunkBuilder(level, origin), score=score, solve=solve, label=label))
         return run_hierarchy(levels, detections)
 
     @torch.inference_mode()

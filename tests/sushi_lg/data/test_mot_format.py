@@ -264,10 +264,10 @@ def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.
     path = tmp_path / "a.txt"
     path.write_text("old")
 
-    def full(*_: object) -> int:
+    def full(*_: object) -> str:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(Path, "write_bytes", full)
+    monkeypatch.setattr(mot_format, "_format_rows", full)
     with pytest.raises(OSError, match="No space"):
         write_results(path, [0], [1], [[0, 0, 1, 1]], [1])
     assert [p.name for p in tmp_path.iterdir()] == ["a.txt"] and path.read_text() == "old"

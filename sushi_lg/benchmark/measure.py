@@ -1,0 +1,253 @@
+"""Measure one scene in a process of its own: seconds by stage, peak memory, what bounds each stage.
+
+``measure_apart`` starts the process; ``python -m sushi_lg.benchmark.measure JSON`` is what runs in it.
+"""
+
+from __future__ import annotations
+
+import json
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import torch
+
+import sushi_lg
+from sushi_lg.benchmark.roofline import Machine, Work, WorkCounter, measure_machine
+from sushi_lg.benchmark.scenes import Scene, make_scene
+from sushi_lg.config import load_config
+from sushi_lg.data.mot_format import read_table
+from sushi_lg.data.splits import locate_split, split_names
+from sushi_lg.data.trajectory_io import write_trajectories
+from sushi_lg.errors import DataError, SushiError
+from sushi_lg.solver.oracle import accept_labels
+from sushi_lg.structures import Detections
+from sushi_lg.timing import StageClock, measure_stages, stage
+from sushi_lg.tracking.run import track_sequences
+from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, load_sushi
+from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import load_tracker, weights_path
+
+
+@dataclass(frozen=True)
+class Task:
+    """What to measure.
+
+    Attributes:
+        scene: see ``make_scene``, or the name of a split under ``data``.
+        recipe: default, sushi or lgmot.
+        weights: for ``default`` a name or file; the published recipes need a file.
+        decisions: "network", or "labels": the network runs, decisions are perfect.
+        embedding_width: D of drawn embeddings; 0 = boxes only.
+        data: root of the data sets, for splits.
+        detections: stem of the detection files, for splits.
+        repeat: runs; the fastest counts.
+        threads: of torch; 0 leaves them.
+        device: cpu or cuda.
+        roofline: also count operations and bytes of every stage, in one more run.
+    """
+
+    scene: str
+    recipe: str = "default"
+    weights: str = "default"
+    decisions: str = "network"
+    embedding_width: int = 0
+    data: str | None = None
+    detections: str | None = None
+    repeat: int = 3
+    threads: int = 0
+    device: str = "cpu"
+    roofline: bool = True
+
+
+def measure_apart(task: Task) -> dict[str, Any]:
+    """Measure in a fresh process, so that peak memory is that of this task alone.
+
+    Raises:
+        SushiError: what the process said.
+    """
+    command = [sys.executable, "-m", "sushi_lg.benchmark.measure", json.dumps(asdict(task))]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = done.stderr.strip()
+        killed = " (killed; out of memory?)" if done.returncode < 0 else ""
+        raise SushiError(f"measuring {task.scene} failed{killed}: {said[-1500:]}", "see the message of the process")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def measure(task: Task) -> dict[str, Any]:
+    """Measure in this process.
+
+    Returns:
+        task, frames, detections, seconds, frames_per_second, detections_per_second, memory_before_mb, peak_memory_mb,
+        trajectories, and by stage: seconds and, with ``roofline``, rates, bound and the share of the bound.
+    """
+    if task.threads:
+        torch.set_num_threads(task.threads)
+    tracker = make_tracker(task)
+    with tempfile.TemporaryDirectory() as folder:
+        run, frames = _prepare(task, tracker, Path(folder))
+        before = _resident_mb()
+        best: tuple[float, StageClock] | None = None
+        count, trajectories = 0, 0
+        for _ in range(task.repeat):
+            wait = torch.cuda.synchronize if task.device == "cuda" else None
+            began = time.perf_counter()
+            with measure_stages(wait) as clock:
+                count, trajectories = run()
+            seconds = time.perf_counter() - began
+            if best is None or seconds < best[0]:
+                best = (seconds, clock)
+        assert best is not None
+        peak = _peak_mb()
+        machine, work = None, {}
+        if task.roofline:
+            machine = measure_machine(task.device)
+            with measure_stages() as clock, WorkCounter(clock) as counter:
+                run()
+            work = counter.work
+    seconds, clock = best
+    return {
+        "task": asdict(task),
+        "frames": frames,
+        "detections": count,
+        "trajectories": trajectories,
+        "seconds": seconds,
+        "frames_per_second": frames / seconds,
+        "detections_per_second": count / seconds,
+        "memory_before_mb": before,
+        "peak_memory_mb": peak,
+        "machine": None if machine is None else asdict(machine),
+        "stages": {name: _stage(value, work.get(name), machine) for name, value in clock.seconds.items()},
+    }
+
+
+def describe_machine() -> dict[str, str | int]:
+    """Return what the numbers depend on besides the code."""
+    revision = subprocess.run(
+        ["git", "-C", str(Path(sushi_lg.__file__).parent), "describe", "--always", "--dirty"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return {
+        "processor": _processor(),
+        "cores": torch.get_num_threads(),
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else "none",
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "sushi_lg": sushi_lg.__version__,
+        "revision": revision.stdout.strip() or "unknown",
+    }
+
+
+def make_tracker(task: Task) -> HierarchicalTracker | SushiTracker:
+    """Return the tracker of a task, deciding as it says."""
+    tracker: Any
+    if task.recipe == "default":
+        tracker = load_tracker(weights_path(task.weights))
+    else:
+        config = load_config(SushiConfig, task.recipe, None, [])
+        tracker = load_sushi(task.weights, replace(config, min_score=0.0))
+    if task.decisions == "labels":
+        levels = len(tracker.config.levels)
+        tracker.run = partial(tracker.run, solvers=[accept_labels] * levels, with_labels=True)
+    return tracker.to(task.device)  # type: ignore[no-any-return]
+
+
+Run = Callable[[], tuple[int, int]]
+"""Does the work once; returns the numbers of detections and of trajectories."""
+
+
+def _prepare(task: Task, tracker: Any, folder: Path) -> tuple[Run, int]:  # noqa: ANN401 - one of two recipes
+    """Return what is to be timed, and the frames it covers."""
+    if task.scene in split_names():
+        if task.data is None:
+            raise DataError(f"{task.scene}: a split needs --data", "--data ROOT, the folder that holds the data sets")
+        sequences = list(locate_split(task.scene, Path(task.data)).sequences)
+
+        def track_split() -> tuple[int, int]:
+            reports = track_sequences(tracker, sequences, folder, stem=task.detections, device=task.device)
+            found = [(report.detections, report.trajectories) for report in reports]
+            return sum(count for count, _ in found), sum(count for _, count in found)
+
+        return track_split, sum(sequence.length for sequence in sequences)
+    scene = make_scene(task.scene, width=task.embedding_width)
+    path = folder / "det.txt"
+    _write_detections(path, scene)
+    given = scene.detections.to(task.device)
+
+    def track_scene() -> tuple[int, int]:
+        with stage("load"):
+            read_table(path)
+        table = tracker.track(given)
+        with stage("write"):
+            write_trajectories(folder / "tracks.txt", table)
+        return len(given), int(table.track_id.max(initial=0))
+
+    return track_scene, scene.frames
+
+
+def _write_detections(path: Path, scene: Scene) -> None:
+    detections: Detections = scene.detections
+    boxes = detections.boxes_xyxy.numpy().astype(np.float64)
+    columns = [
+        detections.frame.numpy() + 1,
+        np.full(len(detections), -1),
+        *(boxes[:, :2] + 1).round(2).T,
+        *(boxes[:, 2:] - boxes[:, :2]).round(2).T,
+        detections.score.numpy().astype(np.float64).round(4),
+    ]
+    table = pa.table([pa.array(np.ascontiguousarray(column)) for column in columns], names=list("abcdefg"))
+    pa_csv.write_csv(table, path, pa_csv.WriteOptions(include_header=False))
+
+
+def _stage(seconds: float, work: Work | None, machine: Machine | None) -> dict[str, Any]:
+    if work is None or machine is None:
+        return {"seconds": seconds}
+    bound, by = machine.bound(work)
+    return {
+        "seconds": seconds,
+        "gflops_per_second": work.operations / seconds / 1e9,
+        "gbytes_per_second": work.bytes / seconds / 1e9,
+        "bound_seconds": bound,
+        "bound_by": by,
+        "share_of_bound": bound / seconds,
+    }
+
+
+def _peak_mb() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
+
+
+def _resident_mb() -> float:
+    status = Path("/proc/self/status")
+    if not status.is_file():
+        return _peak_mb()
+    line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
+    return int(line.split()[1]) / 1024
+
+
+def _processor() -> str:
+    info = Path("/proc/cpuinfo")
+    names = [line for line in info.read_text().splitlines() if line.startswith("model name")] if info.is_file() else []
+    return names[0].partition(":")[2].strip() if names else platform.processor() or platform.machine()
+
+
+if __name__ == "__main__":
+    try:
+        print(json.dumps(measure(Task(**json.loads(sys.argv[1])))))  # noqa: T201 - the parent reads it
+    except SushiError as error:
+        sys.exit(str(error))
