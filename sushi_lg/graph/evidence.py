@@ -21,7 +21,7 @@ from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
-from sushi_lg.graph.tracklets import Tracklets, uncut
+from sushi_lg.graph.tracklets import Tracklets, in_groups, uncut
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 
@@ -108,8 +108,7 @@ class EvidenceBuilder:
         """Return the candidates of a level."""
         config = self.config
         with stage("features"):
-            start, end = end_states(detections, tracklets, tuple(config.windows), tuple(config.offsets))
-            fits = clean_fits(detections, tracklets, self.overlap, tuple(config.clean_windows))
+            start, end, fits = self._ends(detections, tracklets)
             summary = _summary(detections, tracklets, self.overlap)
         is_part = tracklets.successor >= 0
         is_part[tracklets.successor[is_part]] = True
@@ -151,6 +150,19 @@ class EvidenceBuilder:
             num_nodes=len(tracklets),
             num_candidates=considered,
         )
+
+    def _ends(self, detections: Detections, tracklets: Tracklets) -> tuple[EndState, EndState, Fits]:
+        """Measure both ends of all tracklets, a group of tracklets at a time where none was cut in parts."""
+        config = self.config
+        was_cut = bool((tracklets.successor >= 0).any())
+        groups = [(detections, tracklets, slice(None))] if was_cut else in_groups(detections, tracklets)
+        states, fits = [], []
+        for part, own, rows in groups:
+            states.append(end_states(part, own, tuple(config.windows), tuple(config.offsets)))
+            fits.append(clean_fits(part, own, self.overlap[rows], tuple(config.clean_windows)))
+        start, end = (EndState.joined(parts) for parts in zip(*states, strict=True))
+        at_start, at_end = (CleanFit.joined(parts) for parts in zip(*fits, strict=True))
+        return start, end, (at_start, at_end)
 
 
 def _motion_cost(

@@ -9,7 +9,8 @@ Shapes: N detections, M tracklets, H velocity windows, K history offsets, W clea
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import torch
 from torch import Tensor
@@ -42,6 +43,19 @@ class EndState(Record):
     habit: Tensor
     restlessness: Tensor
 
+    @staticmethod
+    def joined(parts: Sequence[EndState]) -> EndState:
+        """Return the states of several groups of tracklets as one."""
+        if len(parts) == 1:
+            return parts[0]
+        across = {"velocity": 1, "growth": 1}  # tracklets are the second axis there
+        return EndState(
+            **{
+                f.name: torch.cat([getattr(part, f.name) for part in parts], across.get(f.name, 0))
+                for f in fields(EndState)
+            }
+        )
+
 
 @dataclass(frozen=True)
 class CleanFit(Record):
@@ -58,6 +72,15 @@ class CleanFit(Record):
     value: Tensor
     slope: Tensor
     weight: Tensor
+
+    @staticmethod
+    def joined(parts: Sequence[CleanFit]) -> CleanFit:
+        """Return the fits of several groups of tracklets as one."""
+        if len(parts) == 1:
+            return parts[0]
+        return CleanFit(
+            **{f.name: torch.cat([getattr(part, f.name) for part in parts], dim=1) for f in fields(CleanFit)}
+        )
 
 
 _FLOOR = 0.03  # weight of a detection that is covered altogether: without better ones it has to do
@@ -96,8 +119,7 @@ def clean_fits(
     relative = (values[order] - reference[owner]).to(torch.float64)
     weight = clean[order].to(torch.float64)[:, None]
     moving = relative[:, :2]
-    columns = torch.cat([weight, weight * time, weight * time * time, weight * relative, weight * time * moving], dim=1)
-    prefix = torch.cat([columns.new_zeros(1, columns.shape[1]), columns.cumsum(0)])
+    prefix = _running([weight, weight * time, weight * time * time, weight * relative, weight * time * moving])
     position = torch.empty_like(order)
     position[order] = torch.arange(len(order), device=order.device)
     fits = []
@@ -147,11 +169,14 @@ def end_states(
         offsets: K distances in frames from the end into the tracklet.
     """
     boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+    motion, habit = _motion_sums(detections, tracklets, boxes), _habit_sums(detections, tracklets, boxes)
     states = []
     for at_end in (False, True):
-        slopes = [_slopes(detections, tracklets, boxes, window, at_end=at_end) for window in windows]
+        slopes = [_slopes(_window(motion, tracklets.start, window, at_end=at_end)) for window in windows]
         history, valid = _history(detections, tracklets, boxes, offsets, at_end=at_end)
-        habit, restlessness = _habits(detections, tracklets, boxes, at_end=at_end)
+        sums = _window(habit, tracklets.start, _HABIT_WINDOW, at_end=at_end)
+        mean = sums[:, 1:4] / sums[:, 0:1]
+        variance = sums[:, 4:6] / sums[:, 0:1] - mean[:, :2].square()
         states.append(
             EndState(
                 boxes=boxes[tracklets.last if at_end else tracklets.first],
@@ -159,54 +184,57 @@ def end_states(
                 growth=torch.stack([slope[:, 2] for slope in slopes]),
                 history=history,
                 history_valid=valid,
-                habit=habit,
-                restlessness=restlessness,
+                habit=mean.to(boxes.dtype),
+                restlessness=variance.clamp(min=0).sqrt().to(boxes.dtype),
             )
         )
     return states[0], states[1]
 
 
-def _slopes(detections: Detections, tracklets: Tracklets, boxes: Tensor, window: int, *, at_end: bool) -> Tensor:
-    """Return least-squares slopes (M, 3) of centre x, centre y and log height over ``window`` detections of an end."""
-    order, start = tracklets.order, tracklets.start
+def _motion_sums(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> Tensor:
+    """Return (N + 1, 9) running sums of 1, t, t², v and t v over members; v is centre x, centre y and log height."""
+    order, origin = tracklets.order, tracklets.first
     owner = tracklets.member_of[order]
-    origin = tracklets.first
-    # Relative to the tracklet's first box: prefix sums over a whole video then stay small enough for float64.
-    time = (detections.frame[order] - tracklets.first_frame[owner]).to(torch.float64)
-    values = torch.stack([boxes[order, 0], boxes[order, 1], boxes[order, 3].clamp(min=1e-3).log()], dim=1)
-    reference = torch.stack([boxes[origin, 0], boxes[origin, 1], boxes[origin, 3].clamp(min=1e-3).log()], dim=1)
-    values = (values - reference[owner]).to(torch.float64)
-    columns = torch.cat(
-        [torch.ones_like(time)[:, None], time[:, None], (time * time)[:, None], values, values * time[:, None]], dim=1
-    )
-    sums = _window_sums(columns, start, window, at_end=at_end)
+    # Relative to the tracklet's first box: sums over a whole video then stay small enough for float64.
+    time = (detections.frame[order] - tracklets.first_frame[owner]).to(torch.float64)[:, None]
+    log_height = boxes[:, 3].clamp(min=1e-3).log()
+    values = torch.cat([boxes[:, :2], log_height[:, None]], dim=1)
+    values = (values[order] - values[origin][owner]).to(torch.float64)
+    return _running([torch.ones_like(time), time, time * time, values, values * time])
+
+
+def _slopes(sums: Tensor) -> Tensor:
+    """Return (M, 3) least-squares slopes of centre x, centre y and log height from sums over a window of members."""
     count, sum_t, sum_tt = sums[:, 0:1], sums[:, 1:2], sums[:, 2:3]
-    sum_v, sum_tv = sums[:, 3:6], sums[:, 6:9]
     spread = count * sum_tt - sum_t * sum_t
-    slope = (count * sum_tv - sum_t * sum_v) / spread.clamp(min=1e-9)
-    return torch.where(spread > 0.5, slope, torch.zeros_like(slope)).to(boxes.dtype)
+    slope = (count * sums[:, 6:9] - sum_t * sums[:, 3:6]) / spread.clamp(min=1e-9)
+    return torch.where(spread > 0.5, slope, torch.zeros_like(slope)).to(torch.float32)
 
 
-def _habits(detections: Detections, tracklets: Tracklets, boxes: Tensor, *, at_end: bool) -> tuple[Tensor, Tensor]:
+def _habit_sums(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> Tensor:
+    """Return (N + 1, 6) running sums of 1, log height, log width, score and the squares of both logarithms."""
     order = tracklets.order
-    size = boxes[order, 2:].clamp(min=1e-3).log().flip(1)  # height, width
-    values = torch.cat([size, detections.score[order, None]], dim=1).to(torch.float64)
-    columns = torch.cat([torch.ones_like(values[:, :1]), values, values[:, :2].square()], dim=1)
-    sums = _window_sums(columns, tracklets.start, _HABIT_WINDOW, at_end=at_end)
-    mean = sums[:, 1:4] / sums[:, 0:1]
-    variance = sums[:, 4:6] / sums[:, 0:1] - mean[:, :2].square()
-    return mean.to(boxes.dtype), variance.clamp(min=0).sqrt().to(boxes.dtype)
+    size = boxes[order, 2:].clamp(min=1e-3).log().flip(1).to(torch.float64)  # height, width
+    score = detections.score[order, None].to(torch.float64)
+    return _running([torch.ones_like(score), size, score, size.square()])
 
 
-def _window_sums(columns: Tensor, start: Tensor, window: int, *, at_end: bool) -> Tensor:
-    """Return (M, ...) sums of the last (first) ``window`` rows of every tracklet."""
-    prefix = torch.cat([columns.new_zeros(1, columns.shape[1]), columns.cumsum(0)])
+def _running(columns: list[Tensor]) -> Tensor:
+    """Return sums over all rows before each row, and over all."""
+    table = torch.cat(columns, dim=1)
+    sums = table.new_zeros(len(table) + 1, table.shape[1])
+    torch.cumsum(table, dim=0, out=sums[1:])
+    return sums
+
+
+def _window(sums: Tensor, start: Tensor, window: int, *, at_end: bool) -> Tensor:
+    """Return (M, ...) what running sums say of the last (first) ``window`` rows of every tracklet."""
     low, high = start[:-1], start[1:]
     if at_end:
         low = torch.maximum(low, high - window)
     else:
         high = torch.minimum(high, low + window)
-    return prefix[high] - prefix[low]
+    return sums[high] - sums[low]
 
 
 def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> Tensor:

@@ -7,7 +7,6 @@ import json
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -38,18 +37,6 @@ def data(tmp_path: Path) -> Path:
     (tmp_path / "run" / "tracks" / "a.txt").write_text("".join(rows[::2]))
     (tmp_path / "run" / "config.yaml").write_text("sequences: [a]\n")
     return tmp_path / "data"
-
-
-@pytest.mark.parametrize("words", [["--help"], ["evaluate", "--help"], ["doctor", "--help"]])
-def test_help_is_quick(words: list[str]) -> None:
-    """Half a second is the promise; the best of three keeps a busy machine from failing it."""
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-m", "sushi_lg", *words], capture_output=True, text=True, check=True)
-        times.append(time.perf_counter() - start)
-    assert "--help" in done.stdout
-    assert min(times) < 0.5
 
 
 @pytest.mark.parametrize("verb", VERBS)

@@ -9,6 +9,7 @@ import pytest
 import torch
 from toy import cut, make, panning, seen_by, single_clip, tracklets_of, walkers
 
+from sushi_lg.graph import tracklets as tracklets_module
 from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.structures import LevelGraph
@@ -162,3 +163,23 @@ def test_motion_opens_the_gate_for_who_keeps_walking() -> None:
     detections = make(frame, np.stack([left, 0 * left, left + 16, 0 * left + 40], axis=1))
     graph = build(detections, tracklets_of(detections, [0] * 6 + [1] * 2))
     assert graph.num_edges == 1 and float(graph.cost[0]) == pytest.approx(0.02 * 7**0.5, abs=1e-3)
+
+
+@pytest.mark.parametrize("is_cut", [False, True])
+def test_parts_of_the_work_give_what_all_at_once_gives(is_cut: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    detections = walkers(7, people=8, clips=2, frames=30)
+    tracklets = cut(detections, 7)
+    if is_cut:
+        before = torch.zeros(len(detections), dtype=torch.bool)
+        before[::5] = True
+        tracklets = split(detections, tracklets, before)
+    whole = build(detections, tracklets)  # with gradients everything is done at once
+    monkeypatch.setattr(tracklets_module, "GROUP", 20)
+    with torch.no_grad():
+        builder = EvidenceBuilder(EvidenceConfig(), 12, 4, 1, 1, overlap_features(detections), in_parts=True)
+        parts = builder(detections, tracklets)
+    assert torch.equal(parts.edge_index, whole.edge_index)
+    for asked, expected in ((parts.edge_features, whole.edge_features), (parts.node_features, whole.node_features)):
+        assert asked is not None and expected is not None and asked.shape == expected.shape
+        rows = [asked[begin : begin + 7] for begin in range(0, len(expected), 7)]
+        torch.testing.assert_close(torch.cat(rows), expected[:], rtol=1e-5, atol=1e-5)
