@@ -12,7 +12,8 @@ from torch import Tensor
 
 from sushi_lg.geometry import xyxy_to_cxcywh
 from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
-from sushi_lg.nn.segment import Segments, segment_sum
+from sushi_lg.nn.segment import segment_sum
+from sushi_lg.nn.structures import Segments
 from sushi_lg.structures import Detections, Record
 
 

@@ -132,11 +132,11 @@ class EvidenceBuilder:
         mutual = is_near.all(dim=0)
         edge_index = eligible[pairs[:, mutual]]
 
-        def of_edges(rows: slice) -> Tensor:
+        def of_edges(rows: slice | Tensor) -> Tensor:
             with stage("features"):
                 return edge_features(detections, tracklets, start, end, edge_index[:, rows], path, fits)
 
-        def of_nodes(rows: slice) -> Tensor:
+        def of_nodes(rows: slice | Tensor) -> Tensor:
             with stage("features"):
                 return node_features(detections, tracklets, start, end, self.overlap, fits, summary, rows)
 
@@ -309,7 +309,7 @@ def node_features(
     overlap: Tensor,
     fits: Fits,
     summary: Tensor,
-    rows: slice,
+    rows: slice | Tensor,
 ) -> Tensor:
     """Return (R, G) features of the tracklets ``rows``; ``summary`` as from ``_summary``."""
     length = (tracklets.start[1:][rows] - tracklets.start[:-1][rows]).to(torch.float32)

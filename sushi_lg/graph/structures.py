@@ -11,7 +11,7 @@ from functools import cached_property
 
 from torch import Tensor
 
-from sushi_lg.nn.segment import Segments, make_segments
+from sushi_lg.nn.structures import Segments, make_segments
 from sushi_lg.structures import Record
 
 
@@ -23,16 +23,16 @@ class Rows:
 
     Attributes:
         shape: (R, F).
-        compute: returns the rows of a slice.
+        compute: returns the rows of a slice, or of (K,) int64 numbers.
     """
 
     shape: tuple[int, int]
-    compute: Callable[[slice], Tensor]
+    compute: Callable[[slice | Tensor], Tensor]
 
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: slice) -> Tensor:
+    def __getitem__(self, rows: slice | Tensor) -> Tensor:
         return self.compute(rows)
 
 

@@ -4,9 +4,9 @@ Follows MPNTrack (Braso and Leal-Taixe, 2020) as SUSHI uses it: edges are update
 sums what comes over its edges to the past and, separately, over its edges to the future. The first layer of every MLP
 is split, so that nodes are projected once and gathered afterwards.
 
-Two ways lead to the same numbers. With gradients, and on CUDA, every operation runs over all edges. Without them, on a
-CPU, blocks of edges go through all operations of a step while they are in the cache: memory traffic and the making of
-large arrays cost several times more than the arithmetic.
+Two ways lead to the same numbers. With gradients, and on CUDA, every operation runs over all edges (messages are one
+fused kernel with the Triton backend). Without them, on a CPU, blocks of edges go through all operations of a step while
+they are in the cache: memory traffic and the making of large arrays cost several times more than the arithmetic.
 
 Shapes: N nodes, E edges, S steps, X node width, W edge width, D edge directions, H hidden width.
 """
@@ -21,7 +21,8 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.segment import Segments, gather, make_segments, segment_sum
+from sushi_lg.nn.segment import default_backend, gather, segment_sum
+from sushi_lg.nn.structures import Segments, make_segments
 
 BLOCK = 4096
 """Edges that go through a step together. Fixed, because a result must not depend on how much memory there is."""
@@ -100,17 +101,25 @@ class TimeAwareMessagePassing(nn.Module):
                 history.append(torch.stack(latents))
             if step == self.num_steps - 1 and not self.reattach_nodes:
                 break  # nothing reads the nodes after the last classified step
-            to_later = self._messages(self.from_earlier, nodes, earlier, latents[-1])
-            to_earlier = self._messages(self.from_later, nodes, later, latents[0])
-            sums = [segment_sum(to_later, later), segment_sum(to_earlier, earlier)]
+            sums = [
+                self._sum_messages(self.from_earlier, nodes, latents[-1], sender=earlier, receiver=later),
+                self._sum_messages(self.from_later, nodes, latents[0], sender=later, receiver=earlier),
+            ]
             nodes = self.node_update(torch.cat([*sums, encoded] if self.reattach_nodes else sums, dim=1))
         return history, nodes
 
     @staticmethod
-    def _messages(mlp: MLP, nodes: Tensor, sender: Segments, latent: Tensor) -> Tensor:
+    def _sum_messages(mlp: MLP, nodes: Tensor, latent: Tensor, *, sender: Segments, receiver: Segments) -> Tensor:
+        """Return (N, X) what every node receives."""
         weight_node, weight_edge = mlp.first_weights((nodes.shape[1], latent.shape[1]))
-        pre_activation = gather(linear(nodes, weight_node), sender) + linear(latent, weight_edge, mlp.layers[0].bias)
-        return mlp.after_first(pre_activation)
+        projected = linear(nodes, weight_node, mlp.layers[0].bias)
+        if default_backend(nodes.device) == "triton" and len(mlp.layers) == 2 and mlp.activate_last:
+            from sushi_lg.nn.triton_kernels import message_sum
+
+            last = mlp.layers[1]
+            return message_sum(projected, latent, weight_edge, last.weight, last.bias, sender, receiver)
+        messages = mlp.after_first(gather(projected, sender) + linear(latent, weight_edge))
+        return segment_sum(messages, receiver)
 
     def _in_blocks(self, nodes: Tensor, edges: Tensor, earlier: Tensor, later: Tensor) -> tuple[list[Tensor], Tensor]:
         """Return what ``forward`` returns for the last step."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +21,7 @@ from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.pieces import score_in_pieces
 from sushi_lg.nn.segment import gather
 from sushi_lg.timing import stage
 
@@ -199,6 +201,13 @@ class TrackletScorer(nn.Module):
         self._row = [slots[:level].count(slot) for level, slot in enumerate(slots)]
 
     def forward(self, graph: LevelGraph, level: int) -> LevelScores:
-        """Score the graph of one level."""
-        scores: LevelScores = self.blocks[self.slots[level]](graph, self._row[level])
-        return scores
+        """Score the graph of one level; without gradients on a CPU, long videos a piece at a time."""
+        block = cast(TrackletBlock, self.blocks[self.slots[level]])
+
+        def score(part: LevelGraph) -> LevelScores:
+            scores: LevelScores = block(part, self._row[level])
+            return scores
+
+        if torch.is_grad_enabled() or graph.edge_index.device.type != "cpu":
+            return score(graph)
+        return score_in_pieces(score, graph, hops=block.passing.num_steps + 1)

@@ -20,7 +20,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.nn.segment import Segments
+from sushi_lg.nn.structures import Segments
 
 _ROWS = 16
 """Rows of a segment that are loaded together; most nodes have few more edges than that."""

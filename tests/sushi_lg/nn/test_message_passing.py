@@ -9,7 +9,7 @@ from torch import Tensor
 from sushi_lg.nn import message_passing
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.segment import Segments, make_segments
+from sushi_lg.nn.structures import Segments, make_segments
 
 X, W, STEPS = 5, 3, 4
 

@@ -10,7 +10,8 @@ from torch import Tensor
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.nn import segment
-from sushi_lg.nn.segment import BACKENDS, Segments, available_backends, gather, make_segments, segment_sum
+from sushi_lg.nn.segment import BACKENDS, available_backends, gather, segment_sum
+from sushi_lg.nn.structures import Segments, make_segments
 
 CPU = torch.device("cpu")
 CASES = {"usual": (300, 40, 7), "long segments": (500, 2, 33), "one row": (1, 3, 4), "no rows": (0, 5, 4)}

@@ -21,8 +21,9 @@ from torch.nn.functional import linear
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.nn import segment
+from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.segment import Segments, make_segments
+from sushi_lg.nn.structures import Segments, make_segments
 
 pytestmark = pytest.mark.skipif(importlib.util.find_spec("triton") is None, reason="triton is not installed")
 
@@ -261,6 +262,31 @@ def test_a_receiver_of_very_many_edges(kernels: ModuleType, device: str) -> None
     total = kernels.message_sum(*tensors, sender, make_segments(zeros, 3, is_sorted=True))
     expected = plain(*(tensor.double() for tensor in tensors), sender, make_segments(zeros, 3, is_sorted=True))
     torch.testing.assert_close(total.double(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("both", [True, False])
+def test_message_passing_as_a_whole(device: str, both: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    net = TimeAwareMessagePassing(
+        edge_update=MLP([48, 24, 8]),
+        from_earlier=MLP([24, 20, 16]),
+        from_later=MLP([24, 20, 16]),
+        node_update=MLP([48, 16]),
+        num_steps=2,
+        both_directions=both,
+        reattach_nodes=True,
+    ).to(device)
+    sender, receiver = ends(device, 9, 30)
+    found = []
+    for backend in ("torch", "triton"):
+        monkeypatch.setenv(segment.VARIABLE, backend)
+        nodes = torch.rand(9, 16, generator=torch.Generator().manual_seed(1)).to(device).requires_grad_()
+        edges = torch.rand(30, 8, generator=torch.Generator().manual_seed(2)).to(device).requires_grad_()
+        history, last = net(nodes, edges, sender, receiver)
+        (history[-1].sum() + last.square().sum()).backward()
+        found.append((history[-1], last, nodes.grad, edges.grad))
+    for plain, fused in zip(*found, strict=True):
+        torch.testing.assert_close(fused, plain, rtol=1e-4, atol=1e-5)
 
 
 def test_nan_is_not_hidden(kernels: ModuleType, device: str) -> None:
