@@ -35,7 +35,7 @@ test: lint
 	$(BIN)/python -m pytest
 
 bench: install
-	$(BIN)/python benchmarks/association.py $(if $(DATA),--data $(DATA))
+	$(BIN)/python benchmarks/suite.py runs/bench.json $(if $(DATA),--data $(DATA))
 
 clean:
 	rm -rf .venv build dist

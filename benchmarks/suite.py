@@ -35,7 +35,8 @@ def main() -> None:
         run["task"]["scene"] = Path(task.scene).name  # no paths of this machine in what is kept
         run["task"].update(data=None, weights=Path(task.weights).name)
         runs.append(run)
-        print(f"{title}: {run['seconds']:.2f} s, {run['frames_per_second']:.0f} frames/s, {run['peak_memory_mb']:.0f} MB")
+        seconds, rate, peak = run["seconds"], run["frames_per_second"], run["peak_memory_mb"]
+        print(f"{title}: {seconds:.2f} s, {rate:.0f} frames/s, {peak:.0f} MB")
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps({"machine": describe_machine(), "runs": runs}, indent=1) + "\n")
 
@@ -46,8 +47,8 @@ def tasks(data: Path | None, weights: Path | None, repeat: int) -> list[tuple[st
         ("2,000 frames x 20", Task("2000x20", repeat=repeat)),
         ("20,000 frames x 20", Task("20000x20", repeat=repeat)),
         ("crowd: 1,000 frames x 300", Task("1000x300", repeat=1)),
-        ("100 thousand detections: 725 frames x 150", Task("725x150", repeat=repeat)),
-        ("1 million detections: 7,250 frames x 150", Task("7250x150", repeat=1)),
+        ("100 thousand detections: 725 frames x 150", Task("725x150", repeat=2)),
+        ("1 million detections: 7,250 frames x 150", Task("7250x150", repeat=2)),
     ]
     if data is None:
         print("left out without --data: scenes A and B, MOT17")

@@ -39,12 +39,16 @@ def track(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where results go; runs/track-<recipe>-<name>.")
     ] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Stay below this, for example 4GB; planned first.")
+    ] = None,
     config: ConfigOption = None,
 ) -> None:
     """Track sequences: writes DIR/tracks/<sequence>.txt (MOTChallenge text) and a Parquet table beside it.
 
     Settings of the recipe follow as key=value, for example output.max_gap_filled=20; missing=skip leaves out sequences
-    of a split that are not there, on_bad_row=skip leaves out broken lines and lists them.
+    of a split that are not there, on_bad_row=skip leaves out broken lines and lists them, workers=2 tracks two
+    sequences at once.
     """
     names = [word for word in sources if "=" not in word or Path(word).exists()]
     overrides = [word for word in sources if word not in names]
@@ -54,6 +58,11 @@ def track(
     sequences, source = _open_sources(names, data, run["missing"])
     for sequence in sequences:
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
+    from sushi_lg.tracking.memory import parse_size, plan_memory
+
+    budget = None if memory is None else parse_size(memory)
+    # What only says how to compute is no part of the result's settings.
+    workers, is_published = run.pop("workers"), run.pop("is_published")
     tracker, notes = _make_tracker(settings, weights)
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
     _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
@@ -65,6 +74,9 @@ def track(
     wanted = run["device"]
     device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
     tracker.to(device)
+    plan = plan_memory(sequences, detections, budget, workers or torch.get_num_threads(), published=is_published)
+    if budget is not None:
+        typer.echo(f"memory: {plan.explain()}", err=True)
     reports = []
     for report in track_sequences(
         tracker,
@@ -75,6 +87,7 @@ def track(
         decimals=run["decimals"],
         device=device,
         notes=notes,
+        workers=plan.workers,
     ):
         reports.append(report)
         typer.echo(
@@ -112,21 +125,27 @@ def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tu
         missing: Choice = Choice.error
         on_bad_row: Choice = Choice.error
         device: str = "auto"
+        workers: int = 0
 
     @dataclass
     class SushiRun(SushiConfig):
         missing: Choice = Choice.error
         on_bad_row: Choice = Choice.error
         device: str = "auto"
+        workers: int = 0
 
     # The published recipes are told by their window; the default one has none.
     is_published = recipe in ("sushi", "lgmot") or "window" in (load_yaml(recipe_path(recipe)) or {})
     schema, plain = (SushiRun, SushiConfig) if is_published else (DefaultRun, TrackerConfig)
     loaded: Any = load_config(schema, recipe, config, overrides)
+    if loaded.workers < 0:
+        raise ConfigError(f"workers: {loaded.workers} is below 0", "0 = as many as there are cores")
     run = {
         "missing": loaded.missing.value,
         "on_bad_row": loaded.on_bad_row.value,
         "device": loaded.device,
+        "workers": loaded.workers,
+        "is_published": is_published,
         "decimals": loaded.decimals if is_published else loaded.output.decimals,
     }
     return plain(**{f.name: getattr(loaded, f.name) for f in fields(plain)}), run

@@ -30,18 +30,20 @@ def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) 
         (E,) bool; every node keeps at most one edge to the past and one to the future. Among matchings of equal weight
         the result is a deterministic function of the edge order.
     """
-    chosen = np.zeros(edge_index.shape[1], dtype=bool)
-    values = weight.detach().cpu().numpy().astype(np.float64)
-    eligible = np.flatnonzero(values >= 0)
-    earlier, later = edge_index.cpu().numpy()[:, eligible]
-    crowded = (np.bincount(earlier, minlength=num_nodes)[earlier] > 1) | (
-        np.bincount(later, minlength=num_nodes)[later] > 1
-    )
-    chosen[eligible[~crowded]] = True
-    contested = eligible[crowded]
-    if contested.size:
-        chosen[contested[_solve(earlier[crowded], later[crowded], values[contested])]] = True
-    return torch.from_numpy(chosen).to(weight.device)
+    earlier, later = edge_index
+    eligible = weight.detach() >= 0
+    count = eligible.to(torch.int64)
+    going_out = count.new_zeros(num_nodes).index_add(0, earlier, count)
+    coming_in = count.new_zeros(num_nodes).index_add(0, later, count)
+    crowded = eligible & ((going_out[earlier] > 1) | (coming_in[later] > 1))
+    chosen = eligible & ~crowded
+    # Only conflicts leave the device; with good scores they are a few edges in a hundred.
+    contested = torch.nonzero(crowded).squeeze(1)
+    if len(contested):
+        ends = edge_index[:, contested].cpu().numpy()
+        values = weight.detach()[contested].cpu().numpy().astype(np.float64)
+        chosen[contested[torch.from_numpy(_solve(ends[0], ends[1], values)).to(contested.device)]] = True
+    return chosen
 
 
 def _solve(earlier: np.ndarray, later: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -65,8 +66,11 @@ def track_sequences(
     decimals: int | None = 2,
     device: torch.device | str = "cpu",
     notes: Mapping[str, object] | None = None,
+    workers: int = 1,
 ) -> Iterator[SequenceReport]:
     """Track sequences and write ``out/tracks/<sequence>.txt`` with its Parquet table.
+
+    The result of a sequence does not depend on what runs beside it.
 
     Args:
         tracker: does the work.
@@ -77,11 +81,13 @@ def track_sequences(
         decimals: digits after the point in result files; None = all.
         device: where to compute.
         notes: kept with every Parquet table.
+        workers: sequences at once, as threads that share the cores and the device.
 
     Yields:
-        A report after each sequence is on disk.
+        A report after each sequence is on disk, in the order of ``sequences``.
     """
-    for sequence in sequences:
+
+    def track_one(sequence: Sequence) -> SequenceReport:
         began = time.perf_counter()
         with stage("load"):
             detections = sequence.load_detections(stem, on_bad_row=on_bad_row)
@@ -97,7 +103,7 @@ def track_sequences(
         path = out / "tracks" / f"{sequence.name}.txt"
         with stage("write"):
             write_trajectories(path, _with_notes(table, sequence, notes or {}), decimals=decimals)
-        yield SequenceReport(
+        return SequenceReport(
             name=sequence.name,
             path=path,
             frames=sequence.length,
@@ -107,6 +113,20 @@ def track_sequences(
             filled=int(table.is_interpolated.sum()),
             seconds=time.perf_counter() - began,
         )
+
+    if workers == 1:
+        yield from map(track_one, sequences)
+        return
+    # Blocks are small: a core a sequence is used better than all cores for one.
+    each = max(1, torch.get_num_threads() // workers)
+    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
+        waiting = [pool.submit(track_one, sequence) for sequence in sequences]
+        try:
+            for done in waiting:
+                yield done.result()
+        finally:
+            for later in waiting:  # an error or an interruption ends the run after what has begun
+                later.cancel()
 
 
 def _with_notes(table: TrajectoryTable, sequence: Sequence, notes: Mapping[str, object]) -> TrajectoryTable:

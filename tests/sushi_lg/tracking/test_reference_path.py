@@ -1,0 +1,118 @@
+"""What is fast against what is plain: blocks, groups, pieces and workers change nothing.
+
+With gradients the network runs unblocked, on all edges at once, with features that all exist: the reference path.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from synthetic import write_world
+
+from sushi_lg.benchmark.scenes import make_scene, simulate
+from sushi_lg.data.sequence import open_sequence
+from sushi_lg.graph import candidates, tracklets
+from sushi_lg.nn import message_passing, pieces, tracklet_scorer
+from sushi_lg.structures import Detections
+from sushi_lg.tracking.level import LevelResult
+from sushi_lg.tracking.run import track_sequences
+from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import load_tracker, weights_path
+
+WORST_MARGIN = 1e-4  # decisions may differ only where the score lies this near to the threshold
+
+
+@pytest.fixture(scope="module")
+def shipped() -> HierarchicalTracker:
+    return load_tracker(weights_path("default"))
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(message_passing, "BLOCK", 50)
+    monkeypatch.setattr(tracklet_scorer, "ROWS", 70)
+    monkeypatch.setattr(pieces, "PIECE", 300)
+    monkeypatch.setattr(tracklets, "GROUP", 200)
+    monkeypatch.setattr(candidates.nearest_pairs, "__defaults__", (90,))
+    monkeypatch.setattr(candidates.pair_blocks, "__defaults__", (90,))
+
+
+def levels(tracker: HierarchicalTracker, detections: Detections, *, plain: bool) -> Iterator[LevelResult]:
+    with torch.set_grad_enabled(plain):
+        yield from tracker.run(detections)
+
+
+def compare(tracker: HierarchicalTracker, detections: Detections) -> int:
+    """Return the number of edges compared, or fail at the first level that decides otherwise with a clear score."""
+    pairs = zip(
+        levels(tracker, detections, plain=True),
+        levels(tracker, detections, plain=False),
+        tracker.config.levels,
+        strict=True,
+    )
+    edges = 0
+    for number, (plain, fast, level) in enumerate(pairs):
+        edges += plain.graph.num_edges
+        assert torch.equal(plain.graph.edge_index, fast.graph.edge_index), f"level {number}: other candidates"
+        torch.testing.assert_close(fast.scores.probability, plain.scores.probability.detach(), rtol=1e-4, atol=1e-5)
+        differs = plain.accepted != fast.accepted
+        margin = (plain.scores.probability.detach() - level.threshold).abs()[differs]
+        assert not differs.any() or float(margin.max()) <= WORST_MARGIN, f"level {number}: {int(differs.sum())} differ"
+        if differs.any():
+            return edges  # upper levels then start from something else
+    return edges
+
+
+@pytest.mark.parametrize(("frames", "people"), [(90, 12), (25, 60)])
+@pytest.mark.usefixtures("tiny_blocks")
+def test_blocks_decide_like_the_plain_path(shipped: HierarchicalTracker, frames: int, people: int) -> None:
+    assert compare(shipped, simulate(frames, people, seed=3)) > 1000
+
+
+def test_real_crowd_is_decided_like_on_the_plain_path(shipped: HierarchicalTracker, shared_data: Path) -> None:
+    file = shared_data / "speed" / "mot17_04_second_half_dets.txt"
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    assert compare(shipped, make_scene(str(file)).detections) > 50_000
+
+
+@pytest.mark.usefixtures("tiny_blocks")
+def test_finished_trajectories_do_not_depend_on_blocks(shipped: HierarchicalTracker) -> None:
+    detections = simulate(90, 12, seed=4)
+    small = shipped.track(detections)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tracklets, "GROUP", 1 << 16)
+        patch.setattr(pieces, "PIECE", 1 << 15)
+        patch.setattr(message_passing, "BLOCK", 4096)
+        large = shipped.track(detections)
+    assert small.track_id.tolist() == large.track_id.tolist() and small.frame.tolist() == large.frame.tolist()
+    np.testing.assert_allclose(small.boxes_ltwh, large.boxes_ltwh, rtol=0, atol=1e-2)
+
+
+@pytest.mark.parametrize("at_once", [2, 10])
+def test_windows_together_are_windows_apart(at_once: int) -> None:
+    torch.manual_seed(1)
+    tracker = SushiTracker(SushiConfig(window=16, levels=doubling_levels([2, 4, 8, 16]))).eval()
+    detections = make_scene("60x6x32").detections
+    detections = replace(detections, score=torch.ones(len(detections)))
+    apart, together = tracker.link(detections), tracker.link(detections, windows_at_once=at_once)
+    assert apart.tolist() == together.tolist() and len(set(apart.tolist())) > 6
+
+
+def test_workers_write_the_same_files(shipped: HierarchicalTracker, tmp_path: Path) -> None:
+    names = ("one", "two", "three")
+    write_world(tmp_path, names)
+    sequences = [open_sequence(tmp_path / name) for name in names]
+    written = []
+    for workers in (1, 3):
+        out = tmp_path / str(workers)
+        reports = list(track_sequences(shipped, sequences, out, workers=workers))
+        assert [report.name for report in reports] == list(names)
+        written.append({name: (out / "tracks" / f"{name}.txt").read_bytes() for name in names})
+    assert written[0] == written[1] and all(written[0].values())
