@@ -7,6 +7,7 @@ sequences run at once; what cannot fit is refused before the work, not killed in
 
 from __future__ import annotations
 
+import math
 import re
 import resource
 import sys
@@ -108,4 +109,7 @@ def _resident() -> int:
 
 
 def _text(size: int) -> str:
-    return f"{size / (1 << 30):.1f}GB" if size >= 1 << 30 else f"{size / (1 << 20):.0f}MB"
+    """Return a size, rounded up: what a message asks for is enough."""
+    if size >= 1 << 30:
+        return f"{math.ceil(10 * size / (1 << 30)) / 10:.1f}GB"
+    return f"{math.ceil(size / (1 << 20))}MB"

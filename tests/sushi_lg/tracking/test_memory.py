@@ -65,6 +65,15 @@ def test_what_cannot_fit_is_refused(three: list[Sequence]) -> None:
         plan_memory(three, None, 99, workers=2)
 
 
+@pytest.mark.parametrize("budget", [1, 300 << 20])
+def test_what_the_message_asks_for_is_enough(tmp_path: Path, budget: int) -> None:
+    found = sequences(tmp_path, [900])
+    with pytest.raises(ConfigError) as refused:
+        plan_memory(found, None, budget, workers=1)
+    asked = str(refused.value).partition("give --memory ")[2].split()[0]
+    assert plan_memory(found, None, parse_size(asked) + (1 << 20), workers=1).workers == 1
+
+
 def test_more_detections_need_more(tmp_path: Path) -> None:
     plan = plan_memory(sequences(tmp_path, [9, 900]), None, None, workers=2)
     assert plan.sequences[0][0] == "s1" and plan.sequences[0][1] > plan.sequences[1][1] and plan.base > 0
