@@ -48,6 +48,17 @@ def test_sums_without_mkl(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.testing.assert_close(segment_sum(values, make_segments(index, count)), plain(values, index, count))
 
 
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_bfloat16_rows(backend: str) -> None:
+    if backend not in available_backends(CPU):
+        pytest.skip(f"{backend} does not run here")
+    values, index, count = case("usual")
+    found = segment_sum(values.bfloat16(), make_segments(index, count), backend)
+    expected = plain(values, index, count)
+    assert found.dtype == torch.bfloat16
+    assert float((found.float() - expected).norm() / expected.norm()) < 1e-2
+
+
 def test_bfloat16_rows_are_summed_in_float32() -> None:
     ones = torch.ones(1000, 1, dtype=torch.bfloat16)  # adding 1 to 256 changes nothing in bfloat16
     total = segment_sum(ones, make_segments(torch.zeros(1000, dtype=torch.int64), 1))
