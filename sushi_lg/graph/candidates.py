@@ -161,7 +161,8 @@ def _nearest(pairs: _Pairs, end: int, k: int) -> _Pairs:
 
 
 def _select(pairs: _Pairs, chosen: Tensor) -> _Pairs:
-    return pairs[0][chosen], pairs[1][chosen], pairs[2][chosen]
+    rows = torch.nonzero(chosen).squeeze(1)  # once for the three; each mask would look for them, and wait for a GPU
+    return pairs[0].index_select(0, rows), pairs[1].index_select(0, rows), pairs[2].index_select(0, rows)
 
 
 def _joined(parts: list[_Pairs]) -> _Pairs:

@@ -18,7 +18,7 @@ from torch import Tensor
 from sushi_lg.errors import ConfigError
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
-from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states
+from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.graph.tracklets import Tracklets, in_groups, uncut
@@ -108,7 +108,8 @@ class EvidenceBuilder:
         """Return the candidates of a level."""
         config = self.config
         with stage("features"):
-            start, end, fits = self._ends(detections, tracklets)
+            was_cut = bool((tracklets.successor >= 0).any())
+            start, end, fits = self._ends(detections, tracklets, was_cut)
             summary = _summary(detections, tracklets, self.overlap)
         is_part = tracklets.successor >= 0
         is_part[tracklets.successor[is_part]] = True
@@ -121,11 +122,14 @@ class EvidenceBuilder:
         low, high = successors_within_gap(tracklets, eligible, self.max_gap)
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
-            values = _motion_cost(config, tracklets, start, end, path, eligible[earlier], eligible[later])
-            longer = torch.maximum(length[earlier], length[later])
-            values = values.masked_fill(longer < self.min_longer, torch.inf)
-            # What a second look cut apart can always be joined again.
-            return values.masked_fill(tracklets.successor[eligible[earlier]] == eligible[later], 0.0)[:, None]
+            from_node, to_node = eligible[earlier], eligible[later]
+            values = _motion_cost(config, tracklets, start, end, path, from_node, to_node)
+            if self.min_longer > 1:
+                longer = torch.maximum(length[earlier], length[later])
+                values = values.masked_fill(longer < self.min_longer, torch.inf)
+            if was_cut:  # what a second look cut apart can always be joined again
+                values = values.masked_fill(tracklets.successor[from_node] == to_node, 0.0)
+            return values[:, None]
 
         with stage("candidates"):
             pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
@@ -151,10 +155,13 @@ class EvidenceBuilder:
             num_candidates=considered,
         )
 
-    def _ends(self, detections: Detections, tracklets: Tracklets) -> tuple[EndState, EndState, Fits]:
+    def _ends(self, detections: Detections, tracklets: Tracklets, was_cut: bool) -> tuple[EndState, EndState, Fits]:
         """Measure both ends of all tracklets, a group of tracklets at a time where none was cut in parts."""
         config = self.config
-        was_cut = bool((tracklets.successor >= 0).any())
+        if len(tracklets) == len(detections) and not was_cut:
+            sizes = tuple(config.windows), tuple(config.offsets), tuple(config.clean_windows)
+            state, fit = ends_of_singles(detections, self.overlap, *sizes)
+            return state, state, (fit, fit)
         groups = [(detections, tracklets, slice(None))] if was_cut else in_groups(detections, tracklets)
         states, fits = [], []
         for part, own, rows in groups:
@@ -179,19 +186,31 @@ def _motion_cost(
     from_box, to_box = end.boxes[earlier], start.boxes[later]
     height = (from_box[:, 3] * to_box[:, 3]).sqrt()
     displacement = to_box[:, :2] - from_box[:, :2]
-    clip = tracklets.clip[earlier]
-    drift = path[clip, tracklets.first_frame[later]] - path[clip, tracklets.last_frame[earlier]]
-    squared = torch.minimum(displacement.square().sum(dim=1), (displacement - drift).square().sum(dim=1))
-    for window in range(end.velocity.shape[0]):
-        for velocity in (end.velocity[window][earlier], start.velocity[window][later]):
-            squared = torch.minimum(squared, (displacement - velocity * gap[:, None]).square().sum(dim=1))
-    distance = squared.sqrt() / height
     size = (to_box[:, 3] / from_box[:, 3]).log().abs()
     root = gap.sqrt()
-    allowed = (distance <= config.gate_base + config.gate_growth * root) & (size <= config.gate_size)
+    gate = config.gate_base + config.gate_growth * root
+    clip = tracklets.clip[earlier]
+    drift = path[clip, tracklets.first_frame[later]] - path[clip, tracklets.last_frame[earlier]]
+    # No hypothesis moves anybody further than its speed allows: most pairs of a crowd are ruled out by that alone.
+    reach = torch.maximum(end.top_speed[earlier], start.top_speed[later]) * gap
+    reach = torch.maximum(reach, _length(drift))
+    possible = (_length(displacement) <= 1.0001 * (gate * height + reach) + 1e-3) & (size <= config.gate_size)
+    rows = torch.nonzero(possible).squeeze(1)
+    cost = torch.full_like(gap, torch.inf)
+    near = displacement[rows], gap[rows, None], earlier[rows], later[rows]
+    squared = torch.minimum(near[0].square().sum(dim=1), (near[0] - drift[rows]).square().sum(dim=1))
+    for window in range(end.velocity.shape[0]):
+        for velocity in (end.velocity[window][near[2]], start.velocity[window][near[3]]):
+            squared = torch.minimum(squared, (near[0] - velocity * near[1]).square().sum(dim=1))
+    distance, root = squared.sqrt() / height[rows], root[rows]
     # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
-    relative = (distance + 0.5 * size) / (1 + 0.3 * root) + 0.02 * root
-    return torch.where(allowed, relative, torch.full_like(relative, torch.inf))
+    relative = (distance + 0.5 * size[rows]) / (1 + 0.3 * root) + 0.02 * root
+    cost[rows] = relative.masked_fill(distance > gate[rows], torch.inf)
+    return cost
+
+
+def _length(vectors: Tensor) -> Tensor:
+    return (vectors[:, 0].square() + vectors[:, 1].square()).sqrt()
 
 
 def edge_features(

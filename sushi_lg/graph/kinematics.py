@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -42,6 +43,11 @@ class EndState(Record):
     history_valid: Tensor
     habit: Tensor
     restlessness: Tensor
+
+    @cached_property
+    def top_speed(self) -> Tensor:
+        """(M,) float32 largest speed over the windows, pixels a frame."""
+        return torch.linalg.vector_norm(self.velocity, dim=2).amax(dim=0)
 
     @staticmethod
     def joined(parts: Sequence[EndState]) -> EndState:
@@ -106,12 +112,7 @@ def clean_fits(
         the fits at the first and at the last detection of every tracklet.
     """
     boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
-    size = boxes[:, 2:].clamp(min=1e-3)
-    confidence = torch.logit(detections.score, eps=1e-3)
-    values = torch.stack(
-        [boxes[:, 0], boxes[:, 1] + 0.5 * boxes[:, 3], size[:, 1].log(), size[:, 0].log(), confidence], dim=1
-    )
-    clean = ((1 - overlap[:, 0]) * (1 - overlap[:, 1])).clamp(0, 1).square() + _FLOOR
+    values, clean = _line_values(detections, boxes), _cleanness(overlap)
     whole = uncut(detections, tracklets)
     order, owner = whole.order, whole.member_of[whole.order]
     time = (detections.frame[order] - whole.first_frame[owner]).to(torch.float64)[:, None]
@@ -152,6 +153,58 @@ def clean_fits(
             )
         )
     return fits[0], fits[1]
+
+
+def _line_values(detections: Detections, boxes: Tensor) -> Tensor:
+    """Return (N, 5): centre x, lower edge, log height, log width, log-odds of the score."""
+    size = boxes[:, 2:].clamp(min=1e-3)
+    confidence = torch.logit(detections.score, eps=1e-3)
+    columns = [boxes[:, 0], boxes[:, 1] + 0.5 * boxes[:, 3], size[:, 1].log(), size[:, 0].log(), confidence]
+    return torch.stack(columns, dim=1)
+
+
+def _cleanness(overlap: Tensor) -> Tensor:
+    """Return (N,) how much a detection counts in a line."""
+    return ((1 - overlap[:, 0]) * (1 - overlap[:, 1])).clamp(0, 1).square() + _FLOOR
+
+
+def ends_of_singles(
+    detections: Detections,
+    overlap: Tensor,
+    windows: tuple[int, ...],
+    offsets: tuple[int, ...],
+    clean_windows: tuple[int, ...],
+) -> tuple[EndState, CleanFit]:
+    """Return what ``end_states`` and ``clean_fits`` say when every detection is alone: nobody moves, lines are points.
+
+    Level 0 of a long video has as many tracklets as detections, so this saves most of the work on ends. Both ends are
+    the same; repeated values are views.
+
+    Args:
+        detections: N detections.
+        overlap: (N, 3) from ``overlap_features``.
+        windows: H.
+        offsets: K.
+        clean_windows: W.
+    """
+    boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+    count, still = len(boxes), boxes.new_zeros(1)
+    size = boxes[:, 2:].clamp(min=1e-3).log()
+    state = EndState(
+        boxes=boxes,
+        velocity=still.expand(len(windows), count, 2),
+        growth=still.expand(len(windows), count),
+        history=boxes[:, None].expand(count, len(offsets), 4),
+        history_valid=torch.zeros(1, dtype=torch.bool, device=boxes.device).expand(count, len(offsets)),
+        habit=torch.stack([size[:, 1], size[:, 0], detections.score], dim=1),
+        restlessness=still.expand(count, 2),
+    )
+    fit = CleanFit(
+        value=_line_values(detections, boxes).expand(len(clean_windows), count, 5),
+        slope=still.expand(len(clean_windows), count, 2),
+        weight=_cleanness(overlap).expand(len(clean_windows), count),
+    )
+    return state, fit
 
 
 _HABIT_WINDOW = 30  # detections over which size and score are averaged

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 from toy import cut, make, members, panning, seen_by, tracklets_of, walkers
 
 from sushi_lg.geometry import xyxy_to_cxcywh
-from sushi_lg.graph.kinematics import boxes_at, clean_fits, crowd_path, end_states
+from sushi_lg.graph.kinematics import boxes_at, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.tracklets import from_members, singletons, split
 
@@ -200,3 +202,22 @@ def test_nothing_at_all() -> None:
     for state in end_states(detections, singletons(detections), WINDOWS, OFFSETS):
         assert state.velocity.shape == (3, 0, 2) and state.history.shape == (0, 4, 4)
     assert crowd_path(detections, singletons(detections), torch.zeros(0, 4)).shape == (1, 1, 2)
+
+
+@pytest.mark.parametrize("with_camera", [False, True])
+def test_ends_of_singles_are_those_of_the_general_way(with_camera: bool) -> None:
+    detections = walkers(2, people=6, clips=2, frames=20)
+    if with_camera:
+        turn = torch.eye(2, 3, dtype=torch.float64).repeat(len(detections), 1, 1)
+        turn[:, 0, 2] = detections.frame.double()
+        turn[:, 1, 1] = 1.1
+        detections = replace(detections, camera=turn)
+    overlap, alone = overlap_features(detections), singletons(detections)
+    sizes = (3, 8), (1, 4, 9), (6, 20)
+    state, fit = ends_of_singles(detections, overlap, *sizes)
+    for expected in end_states(detections, alone, sizes[0], sizes[1]):
+        for name, value in vars(expected).items():
+            torch.testing.assert_close(getattr(state, name), value, rtol=1e-6, atol=1e-6)
+    for expected in clean_fits(detections, alone, overlap, sizes[2]):
+        for name, value in vars(expected).items():
+            torch.testing.assert_close(getattr(fit, name), value, rtol=1e-6, atol=1e-6)
