@@ -23,6 +23,7 @@ from sushi_lg.timing import StageClock
 _VIEWS = frozenset(
     "alias as_strided detach expand permute select slice split squeeze t transpose unbind unsqueeze view".split()
 )
+_OVERWRITING = frozenset("copy_ fill_ zero_ zeros_like full_like ones_like".split())
 _SIDE = 1024  # of the matrices whose product is the yardstick
 _COPIED = 1 << 28  # bytes of the array whose copy is the other one
 
@@ -104,11 +105,18 @@ class WorkCounter(TorchDispatchMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:  # noqa: ANN401
-        result = func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        # Inference mode hands over composite operations whole; their parts are what is counted.
+        if func is not torch.ops.prim.device.default:
+            with self:
+                parts = func.decompose(*args, **kwargs)
+            if parts is not NotImplemented:
+                return parts
+        result = func(*args, **kwargs)
         name = func.overloadpacket.__name__
         if name in _VIEWS:
             return result
-        given = [value for value in tree_flatten((args, kwargs))[0] if isinstance(value, Tensor)]
+        given = [value for value in tree_flatten(args)[0] if isinstance(value, Tensor)]
         made = [value for value in tree_flatten(result)[0] if isinstance(value, Tensor)]
         work = self.work[self.clock.current]
         work.operations += _operations(name, given, made)
@@ -129,12 +137,14 @@ def _operations(name: str, given: list[Tensor], made: list[Tensor]) -> float:
 
 
 def _bytes(name: str, given: list[Tensor], made: list[Tensor]) -> float:
-    if name in ("index", "index_select", "gather"):  # of the table only the rows that are taken
-        rows = sum(_size(value) for value in made)
-        return 2.0 * rows + sum(_size(value) for value in given[1:])
-    if name in ("empty", "new_empty", "empty_like"):
+    written = float(sum(map(_size, made)))
+    if name in ("empty", "new_empty", "empty_like", "empty_strided"):
         return 0.0
-    return float(sum(map(_size, given)) + sum(map(_size, made)))
+    if name in _OVERWRITING:  # what was there before is not read
+        return written + float(sum(map(_size, given[1:])))
+    if name in ("index", "index_select", "gather"):  # of the table only the rows that are taken
+        return 2.0 * written + float(sum(map(_size, given[1:])))
+    return written + float(sum(map(_size, given)))
 
 
 def _size(value: Tensor) -> float:

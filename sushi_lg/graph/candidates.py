@@ -175,7 +175,8 @@ def _joined(parts: list[_Pairs]) -> _Pairs:
 def _rank_within(group: Tensor, value: Tensor) -> Tensor:
     """Return the 0-based rank of each row inside its group by value; equal values keep the order of the rows."""
     # One sort instead of two: IEEE floats read as integers keep their order once negative ones are flipped.
-    bits = value.to(torch.float32).contiguous().view(torch.int32).to(torch.int64)
+    bits = (value.to(torch.float32) + 0.0).contiguous()  # -0 becomes 0
+    bits = bits.view(torch.int32).to(torch.int64)
     ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
     order = torch.sort((group << 32) + ordered, stable=True).indices
     sorted_group = group[order]

@@ -40,8 +40,9 @@ def overlap_features(detections: Detections) -> Tensor:
         inner = torch.minimum(boxes[mine, 2:], boxes[other, 2:]) - torch.maximum(boxes[mine, :2], boxes[other, :2])
         area = (boxes[mine, 2:] - boxes[mine, :2]).prod(dim=1)
         covered = inner.clamp(min=0).prod(dim=1) / area * (boxes[other, 3] > boxes[mine, 3])
-        result[:, 0] = result[:, 0].scatter_reduce(0, mine, iou, "amax")
-        result[:, 1] = result[:, 1].scatter_reduce(0, mine, covered, "amax")
+        # In place: a new column for every block would make the work grow with the square of the video.
+        result[:, 0].scatter_reduce_(0, mine, iou, "amax")
+        result[:, 1].scatter_reduce_(0, mine, covered, "amax")
         is_largest = iou == result[mine, 0]
         result[mine[is_largest], 2] = detections.score[other[is_largest]]
     return result

@@ -77,7 +77,8 @@ class TimeAwareMessagePassing(nn.Module):
         Returns:
             ``keep`` tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
         """
-        if keep == 1 and nodes.device.type == "cpu" and not torch.is_grad_enabled():
+        in_blocks = keep == 1 and nodes.device.type == "cpu" and not torch.is_grad_enabled()
+        if in_blocks and not torch.is_autocast_enabled("cpu"):  # products in place are not cast
             return self._in_blocks(nodes, edges, earlier.index, later.index)
         node_width, edge_width = nodes.shape[1], edges.shape[1]
         weight_a, weight_b, weight_initial, weight_edge = self.edge_update.first_weights(
@@ -164,15 +165,15 @@ class TimeAwareMessagePassing(nn.Module):
                 for direction in range(directions):
                     own = pre_activation[:, direction * hidden : (direction + 1) * hidden]
                     own.addmm_(seen[:, inputs[direction]], into_hidden[direction].t())
-                    latents.append(self.edge_update.after_first_(own))
+                    latents.append(self.edge_update.after_first(own, inplace=True))
                 for direction, latent in enumerate(latents):
                     seen[:, present[direction]] = latent
                 if not needs_nodes:
                     continue
                 own = sent_earlier[:, update.stop :].addmm_(latents[-1], earlier_edge.t())
-                block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first_(own))
+                block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first(own, inplace=True))
                 own = sent_later[:, update.stop :].addmm_(latents[0], later_edge.t())
-                block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first_(own))
+                block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first(own, inplace=True))
             if not needs_nodes:
                 break
             for begin in range(0, num_nodes, BLOCK):

@@ -47,22 +47,17 @@ class MLP(nn.Module):
         assert sum(widths) == self.in_features, (widths, self.in_features)
         return self.layers[0].weight.split(list(widths), dim=1)
 
-    def after_first(self, pre_activation: Tensor) -> Tensor:
-        """Continue from the output of the first linear layer, before its activation."""
-        hidden = pre_activation
-        for position, layer in enumerate(self.layers):
-            if position > 0:
-                hidden = layer(hidden)
-            if self.activate_last or position < len(self.layers) - 1:
-                hidden = hidden.relu()
-        return hidden
+    def after_first(self, pre_activation: Tensor, *, inplace: bool = False) -> Tensor:
+        """Continue from the output of the first linear layer, before its activation.
 
-    def after_first_(self, pre_activation: Tensor) -> Tensor:
-        """Do the same and overwrite ``pre_activation``; for inference."""
+        Args:
+            pre_activation: (..., width of the first layer).
+            inplace: overwrite it; for inference.
+        """
         hidden = pre_activation
         for position, layer in enumerate(self.layers):
             if position > 0:
                 hidden = layer(hidden)
             if self.activate_last or position < len(self.layers) - 1:
-                hidden = hidden.relu_()
+                hidden = hidden.relu_() if inplace else hidden.relu()
         return hidden

@@ -2,7 +2,8 @@
 
 Message passing over S steps lets an edge see what is S edges away and nothing beyond. Nodes are numbered in time, so
 the neighbourhood of a run of nodes is a slightly longer run: each piece is scored with its surroundings, and only what
-is said about the piece itself is kept. Memory is then that of a piece, and a piece fits into the cache.
+is said about the piece itself is kept. Memory is then that of a piece, and a piece fits into the cache. Levels of long
+tracklets have few nodes and far neighbours; they are scored whole.
 
 Shapes: M nodes, E edges.
 """
@@ -13,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 
 from sushi_lg.graph.structures import LevelGraph, LevelScores, Rows
 
@@ -83,6 +85,14 @@ def cut(graph: LevelGraph, hops: int) -> list[Piece]:
     return found
 
 
+def _shifted(rows: slice | Tensor, piece: Piece) -> slice | Tensor:
+    """Return rows of the piece as rows of the graph."""
+    if isinstance(rows, slice):
+        begin, end, step = rows.indices(piece.high - piece.low)
+        return slice(piece.low + begin, piece.low + end, step)
+    return rows + piece.low
+
+
 def _sub_graph(graph: LevelGraph, piece: Piece) -> tuple[LevelGraph, slice]:
     """Return the graph of a piece and which of its edges end in the piece itself; every edge ends in one piece."""
     start = graph.by_later.start
@@ -96,7 +106,7 @@ def _sub_graph(graph: LevelGraph, piece: Piece) -> tuple[LevelGraph, slice]:
         cost=graph.cost[edges],
         node_features=Rows(
             (piece.high - piece.low, nodes.shape[1]),
-            lambda rows: nodes[slice(piece.low + rows.start, piece.low + rows.stop)],
+            lambda rows: nodes[_shifted(rows, piece)],
         ),
         num_nodes=piece.high - piece.low,
         num_candidates=len(edges),

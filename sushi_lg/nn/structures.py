@@ -51,14 +51,16 @@ class Segments(Record):
         return torch.sparse_csr_tensor(pointers, columns, ones, size=size, check_invariants=False)
 
 
-def make_segments(index: Tensor, num_segments: int, *, is_sorted: bool = False) -> Segments:
+def make_segments(index: Tensor, num_segments: int, *, is_sorted: bool | None = None) -> Segments:
     """Sort rows by segment.
 
     Args:
         index: (E,) int64 in [0, num_segments).
         num_segments: N.
-        is_sorted: the caller knows that ``index`` ascends.
+        is_sorted: whether ``index`` ascends; None = looked up on a CPU, taken as no elsewhere (looking would wait).
     """
+    if is_sorted is None:
+        is_sorted = index.device.type == "cpu" and not bool((index[1:] < index[:-1]).any())
     order = None if is_sorted else torch.argsort(index, stable=True)
     ascending = index if order is None else index[order]
     bounds = torch.arange(num_segments + 1, device=index.device)

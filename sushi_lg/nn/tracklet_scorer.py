@@ -210,4 +210,4 @@ class TrackletScorer(nn.Module):
 
         if torch.is_grad_enabled() or graph.edge_index.device.type != "cpu":
             return score(graph)
-        return score_in_pieces(score, graph, hops=block.passing.num_steps + 1)
+        return score_in_pieces(score, graph, hops=block.passing.num_steps)

@@ -61,6 +61,25 @@ def test_work_of_products_copies_and_gathers() -> None:
     assert work["sparse"].operations >= 2 * 3 * 5
 
 
+def test_work_in_inference_mode_and_into_given_memory() -> None:
+    layer, rows, out = torch.nn.Linear(32, 64), torch.zeros(1000, 32), torch.empty(1000, 64)
+    with torch.inference_mode(), measure_stages() as clock, WorkCounter(clock) as counter:
+        with stage("linear"):
+            layer(rows)
+        with stage("out"):
+            torch.addmm(layer.bias, rows, layer.weight.t(), out=out)
+        with stage("copy"):
+            out.copy_(out.clone())
+        with stage("zero"):
+            out.zero_()
+    product, table = 2 * 1000 * 32 * 64, 4 * 1000 * 64
+    work = counter.work
+    assert work["linear"].operations == work["out"].operations == product
+    assert work["linear"].bytes == work["out"].bytes == table + 4 * (64 + 1000 * 32 + 32 * 64)
+    assert work["copy"].bytes == 4 * table  # the clone and the copy, each read and written once
+    assert work["zero"].bytes == table
+
+
 def test_the_larger_need_is_the_bound() -> None:
     machine = Machine(operations_per_second=100.0, bytes_per_second=10.0)
     assert machine.bound(Work(operations=200, bytes=10)) == (2.0, "arithmetic")
