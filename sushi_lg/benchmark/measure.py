@@ -30,7 +30,7 @@ from sushi_lg.config import load_config
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.splits import locate_split, split_names
 from sushi_lg.data.trajectory_io import write_trajectories
-from sushi_lg.errors import DataError, SushiError
+from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.structures import Detections
 from sushi_lg.timing import StageClock, measure_stages, stage
@@ -79,11 +79,14 @@ def measure_apart(task: Task) -> dict[str, Any]:
     """
     command = [sys.executable, "-m", "sushi_lg.benchmark.measure", json.dumps(asdict(task))]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode < 0:
+        raise SushiError(f"measuring {task.scene} was killed by signal {-done.returncode}", "is there enough memory?")
     if done.returncode:
-        said = done.stderr.strip()
-        killed = " (killed; out of memory?)" if done.returncode < 0 else ""
-        raise SushiError(f"measuring {task.scene} failed{killed}: {said[-1500:]}", "see the message of the process")
+        raise RuntimeError(f"measuring {task.scene} failed:\n{done.stderr}")
     found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    if "error" in found:
+        kinds = {kind.__name__: kind for kind in (DataError, ConfigError, WeightsError)}
+        raise kinds.get(found["error"], SushiError)(found["message"], found["remedy"])
     return found
 
 
@@ -176,7 +179,13 @@ def _prepare(task: Task, tracker: Any, folder: Path) -> tuple[Run, int]:  # noqa
     if task.scene in split_names():
         if task.data is None:
             raise DataError(f"{task.scene}: a split needs --data", "--data ROOT, the folder that holds the data sets")
-        sequences = list(locate_split(task.scene, Path(task.data)).sequences)
+        located = locate_split(task.scene, Path(task.data))
+        if located.missing:
+            raise DataError(
+                f"{task.data}: sequences of {task.scene} are absent: {', '.join(located.missing)}",
+                "add them; a part of a split is not measured under its name",
+            )
+        sequences = list(located.sequences)
 
         def track_split() -> tuple[int, int]:
             reports = track_sequences(tracker, sequences, folder, stem=task.detections, device=task.device)
@@ -248,6 +257,7 @@ def _processor() -> str:
 
 if __name__ == "__main__":
     try:
-        print(json.dumps(measure(Task(**json.loads(sys.argv[1])))))  # noqa: T201 - the parent reads it
+        answer = measure(Task(**json.loads(sys.argv[1])))
     except SushiError as error:
-        sys.exit(str(error))
+        answer = {"error": type(error).__name__, "message": error.message, "remedy": error.remedy}
+    print(json.dumps(answer))  # noqa: T201 - the parent reads it

@@ -5,6 +5,7 @@ Shapes: N detections, D embedding width, P persons.
 
 from __future__ import annotations
 
+import difflib
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,11 +15,12 @@ import torch
 from torch import Tensor
 
 from sushi_lg.data.mot_format import read_table
+from sushi_lg.data.splits import split_names
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.structures import Detections
 
 _SIZE = (1920.0, 1080.0)
-_SIMULATED = re.compile(r"(\d+)x(\d+)(?:x(\d+))?$")
+_SIMULATED = re.compile(r"([1-9]\d*)x([1-9]\d*)(?:x([1-9]\d*))?$", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,10 +59,27 @@ def make_scene(name: str, *, width: int = 0, seed: int = 0) -> Scene:
     elif Path(name).is_file():
         detections, frames = _read(Path(name))
     else:
-        raise ConfigError(f"no scene {name!r}", "FRAMESxPERSONS[xWIDTH], for example 2000x20, or a file of detections")
+        check_name(name)
+        raise AssertionError(f"{name} is the name of a split, not of a scene")
     if width:
         detections = replace(detections, embedding=draw_embeddings(detections.identity, width, seed))
     return Scene(name, detections, frames)
+
+
+def check_name(name: str) -> None:
+    """Refuse what is neither a simulated scene, nor a file, nor a split.
+
+    Raises:
+        ConfigError: with the nearest name of a split.
+    """
+    if _SIMULATED.match(name) or Path(name).is_file() or name in split_names():
+        return
+    near = difflib.get_close_matches(name, split_names(), n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigError(
+        f"no scene {name!r}",
+        f"{hint}FRAMESxPERSONS[xWIDTH], for example 2000x20 (none of them 0), a file of detections, or a split",
+    )
 
 
 def simulate(frames: int, persons: int, seed: int = 0) -> Detections:

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import JsonOption, format_table, write_json
+from sushi_lg.cli.common import JsonOption, find_device, format_table, write_json
 from sushi_lg.errors import ConfigError
 
 
@@ -38,7 +38,8 @@ def bench(
 
     Every scene runs in a process of its own, so that peak memory is its own. The bound of a stage is what its
     operations and bytes need at the rates of a matrix product and a copy measured in the same process. Machines are
-    shared: measure on an idle one, and compare numbers of one run only.
+    shared: measure on an idle one, and compare numbers of one run only. Peak memory is that of tracking; measuring the
+    machine afterwards takes half a gigabyte more.
     """
     if decisions not in ("network", "labels"):
         raise ConfigError(f"--decisions {decisions!r} is unknown", "network or labels")
@@ -46,9 +47,19 @@ def bench(
         raise ConfigError(
             "the published recipes ship without weights", "give --weights FILE, made by `sushi-lg import-checkpoint`"
         )
-    if repeat < 1:
-        raise ConfigError(f"--repeat {repeat} is below 1")
+    for option, value, least in (
+        ("repeat", repeat, 1),
+        ("threads", threads, 0),
+        ("embedding-width", embedding_width, 0),
+    ):
+        if value < least:
+            raise ConfigError(f"--{option} {value} is below {least}")
     from sushi_lg.benchmark.measure import Task, describe_machine, measure_apart
+    from sushi_lg.benchmark.scenes import check_name
+
+    device = find_device(device)
+    for scene in scenes or []:
+        check_name(scene)
 
     runs = []
     for scene in scenes or ["2000x20"]:
@@ -65,7 +76,7 @@ def bench(
             device=device,
         )
         runs.append(measure_apart(task))
-        typer.echo(_report(runs[-1]))
+        typer.echo(_report(runs[-1]), err=str(json) == "-")  # standard output is for machines then
     if json is not None:
         write_json(json, {"machine": describe_machine(), "runs": runs})
 

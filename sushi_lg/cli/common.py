@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.data.files import atomic_path
+from sushi_lg.errors import ConfigError
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in a YAML file.")]
 OverridesArgument = Annotated[
@@ -19,6 +20,29 @@ DataOption = Annotated[Path, typer.Option("--data", metavar="ROOT", help="Folder
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the same for machines; - is standard output.")
 ]
+
+
+def find_device(name: str) -> str:
+    """Return the device to compute on.
+
+    Args:
+        name: auto (cuda where there is one), cpu, cuda or cuda:N.
+
+    Raises:
+        ConfigError: another word, or there is no such device.
+    """
+    import torch
+
+    if name == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    kind, _, number = name.partition(":")
+    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
+        raise ConfigError(f"device: {name!r} is unknown", "auto, cpu, cuda or cuda:N")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(f"device: {name}, but PyTorch sees no GPU", "device=cpu; `sushi-lg env` shows what it sees")
+    if number and int(number) >= torch.cuda.device_count():
+        raise ConfigError(f"device: {name}, but there are {torch.cuda.device_count()} GPUs", "they count from 0")
+    return name
 
 
 def write_json(path: Path, content: object) -> None:

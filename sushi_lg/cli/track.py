@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import ConfigOption, format_table
+from sushi_lg.cli.common import ConfigOption, find_device, format_table
 from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ def track(
         Path | None, typer.Option("--out", metavar="DIR", help="Where results go; runs/track-<recipe>-<name>.")
     ] = None,
     memory: Annotated[
-        str | None, typer.Option("--memory", metavar="SIZE", help="Stay below this, for example 4GB; planned first.")
+        str | None,
+        typer.Option("--memory", metavar="SIZE", help="Plan for this much: 4GB, 800MB (of 1024)."),
     ] = None,
     config: ConfigOption = None,
 ) -> None:
@@ -48,7 +49,7 @@ def track(
 
     Settings of the recipe follow as key=value, for example output.max_gap_filled=20; missing=skip leaves out sequences
     of a split that are not there, on_bad_row=skip leaves out broken lines and lists them, workers=2 tracks two
-    sequences at once.
+    sequences at once (0, the default: as many as cores), device=cpu or cuda says where to compute.
     """
     names = [word for word in sources if "=" not in word or Path(word).exists()]
     overrides = [word for word in sources if word not in names]
@@ -58,43 +59,44 @@ def track(
     sequences, source = _open_sources(names, data, run["missing"])
     for sequence in sequences:
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
-    from sushi_lg.tracking.memory import parse_size, plan_memory
-
-    budget = None if memory is None else parse_size(memory)
     # What only says how to compute is no part of the result's settings.
     workers, is_published = run.pop("workers"), run.pop("is_published")
+    device = find_device(run["device"])
+    workers = _at_once(workers, device, len(sequences))
     tracker, notes = _make_tracker(settings, weights)
+    if memory is not None:
+        workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
     _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
 
-    import torch
-
     from sushi_lg.tracking.run import track_sequences
 
-    wanted = run["device"]
-    device = ("cuda" if torch.cuda.is_available() else "cpu") if wanted == "auto" else wanted
     tracker.to(device)
-    plan = plan_memory(sequences, detections, budget, workers or torch.get_num_threads(), published=is_published)
-    if budget is not None:
-        typer.echo(f"memory: {plan.explain()}", err=True)
     reports = []
-    for report in track_sequences(
-        tracker,
-        sequences,
-        folder,
-        stem=detections,
-        on_bad_row=run["on_bad_row"],
-        decimals=run["decimals"],
-        device=device,
-        notes=notes,
-        workers=plan.workers,
-    ):
-        reports.append(report)
-        typer.echo(
-            f"[{len(reports)}/{len(sequences)}] {report.name}: {report.trajectories} trajectories, "
-            f"{report.frames / report.seconds:.0f} frames/s",
-            err=True,
-        )
+    try:
+        for report in track_sequences(
+            tracker,
+            sequences,
+            folder,
+            stem=detections,
+            on_bad_row=run["on_bad_row"],
+            decimals=run["decimals"],
+            device=device,
+            notes=notes,
+            workers=workers,
+        ):
+            reports.append(report)
+            typer.echo(
+                f"[{len(reports)}/{len(sequences)}] {report.name}: {report.trajectories} trajectories, "
+                f"{report.frames / report.seconds:.0f} frames/s",
+                err=True,
+            )
+    except (Exception, KeyboardInterrupt):
+        if len(sequences) > 1:
+            typer.echo(f"{len(reports)} of {len(sequences)} sequences are written to {folder / 'tracks'}", err=True)
+        raise
+    position = {sequence.name: number for number, sequence in enumerate(sequences)}
+    reports.sort(key=lambda report: position[report.name])
     rows = [
         {
             "sequence": r.name,
@@ -112,6 +114,34 @@ def track(
         absent = source["absent"]
         typer.echo(f"note: {len(absent)} sequences of {source['split']} have no data: {', '.join(absent)}")
     typer.echo(f"wrote {folder / 'tracks'}")
+
+
+def _at_once(workers: int, device: str, sequences: int) -> int:
+    """Return how many sequences run at once: one on a GPU unless somebody asks for more, else as many as cores."""
+    import torch
+
+    if workers == 0:
+        workers = 1 if device.startswith("cuda") else torch.get_num_threads()
+    return max(1, min(workers, sequences))
+
+
+def _planned(
+    memory: str,
+    sequences: list[Sequence],
+    stem: str | None,
+    on_bad_row: str,
+    workers: int,
+    min_score: float,
+    is_published: bool,
+) -> int:
+    """Return how many sequences may run at once within ``memory``; reads all detections once more to know."""
+    from sushi_lg.tracking.memory import parse_size, plan_memory
+
+    budget = parse_size(memory)
+    read = [(sequence.name, sequence.load_detections(stem, on_bad_row=on_bad_row)) for sequence in sequences]  # type: ignore[arg-type]
+    plan = plan_memory(read, budget, workers, min_score=min_score, published=is_published)
+    typer.echo(f"memory: {plan.explain()}", err=True)
+    return plan.workers
 
 
 def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tuple[Any, dict[str, Any]]:
@@ -211,17 +241,29 @@ def _refuse_namesakes(sequences: list[Sequence]) -> None:
             )
 
 
+_NO_MATTER = ("on_bad_row", "missing", "absent")  # say which rows and sequences take part, not how they are tracked
+
+
 def _claim(folder: Path, settings: dict[str, Any]) -> None:
-    """Write config.yaml, or refuse a folder that holds results of another run; one that failed has none."""
+    """Write config.yaml, or refuse a folder that holds results of another run.
+
+    A run that stopped at a broken line or an absent sequence may go on with ``skip``.
+    """
     import yaml
 
     path = folder / "config.yaml"
-    text = yaml.safe_dump(settings, sort_keys=False)
-    has_results = any((folder / "tracks").glob("*.txt"))
-    if has_results and path.exists() and path.read_text(encoding="utf-8") != text:
-        raise ConfigError(f"{folder}: holds results of other settings ({path})", "choose another --out, or remove it")
+    if any((folder / "tracks").glob("*.txt")) and path.exists():
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+        now = yaml.safe_load(yaml.safe_dump(settings))
+        before = before if isinstance(before, dict) else {}
+        differ = [key for key in {*before, *now} - {*_NO_MATTER} if before.get(key) != now.get(key)]
+        if differ:
+            raise ConfigError(
+                f"{folder}: holds results of other settings ({path}; {', '.join(sorted(differ))} differ)",
+                "choose another --out, or remove it",
+            )
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
+    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def _sha256(path: Path) -> str:

@@ -64,4 +64,4 @@ def make_segments(index: Tensor, num_segments: int, *, is_sorted: bool | None = 
     order = None if is_sorted else torch.argsort(index, stable=True)
     ascending = index if order is None else index[order]
     bounds = torch.arange(num_segments + 1, device=index.device)
-    return Segments(index=index, order=order, start=torch.searchsorted(ascending, bounds))
+    return Segments(index=index, order=order, start=torch.searchsorted(ascending.contiguous(), bounds))

@@ -1,27 +1,30 @@
 """How much memory a run will take, planned before it begins.
 
-Blocks and pieces have fixed sizes, so that results never depend on the budget; what grows is linear in detections. The
-numbers below bound what ``sushi-lg bench`` measures (benchmarks/README.md) with a margin. A budget decides how many
-sequences run at once; what cannot fit is refused before the work, not killed in the middle of it.
+Blocks and pieces have fixed sizes, so that results never depend on the budget; what grows is linear in detections and
+in the pairs of boxes that overlap in a frame. The numbers below lie above what ``sushi-lg bench`` measures
+(benchmarks/README.md). A budget decides how many sequences run at once; what cannot fit is refused before the work. It
+is a plan: nothing watches the process while it runs, and detectors that put many boxes on one person can exceed it.
 """
 
 from __future__ import annotations
 
 import math
 import re
-import resource
 import sys
+from collections.abc import Sequence as Many
 from dataclasses import dataclass
-from pathlib import Path
 
-from sushi_lg.data.sequence import Sequence
+import torch
+
 from sushi_lg.errors import ConfigError
+from sushi_lg.structures import Detections
 
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?\s*$", re.IGNORECASE)
+_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*$", re.IGNORECASE)
 _FIXED = 300 << 20  # pieces and blocks of one sequence, whatever its length
 _A_DETECTION = 2000  # bytes
 _A_DETECTION_PUBLISHED = 5000  # boxes only; a window at a time
+_A_NEIGHBOUR = 4  # bytes for every two boxes of a frame: those that overlap are kept for second looks
 
 
 @dataclass(frozen=True)
@@ -32,11 +35,13 @@ class MemoryPlan:
         base: bytes of the process before the first sequence.
         sequences: name and bytes of every sequence, the largest first.
         workers: sequences that may run at once.
+        wanted: sequences that were to run at once.
     """
 
     base: int
     sequences: tuple[tuple[str, int], ...]
     workers: int
+    wanted: int
 
     @property
     def total(self) -> int:
@@ -46,8 +51,10 @@ class MemoryPlan:
     def explain(self) -> str:
         """Return the plan in one line."""
         name, needed = self.sequences[0]
-        beside = f", {self.workers} sequences at once" if self.workers > 1 else ""
-        return f"about {_text(self.total)} at most{beside}; {name} alone takes {_text(needed)}"
+        at_once = f"{self.workers} at once" if self.workers > 1 else "one sequence at a time"
+        fewer = f" instead of {self.wanted}" if self.workers < self.wanted else ""
+        process = f"{_text(self.base)} for the process itself"
+        return f"about {_text(self.total)} at most, {at_once}{fewer}; {name} takes {_text(needed)}, {process}"
 
 
 def parse_size(text: str) -> int:
@@ -64,47 +71,52 @@ def parse_size(text: str) -> int:
 
 
 def plan_memory(
-    sequences: list[Sequence], stem: str | None, budget: int | None, workers: int, *, published: bool = False
+    sequences: Many[tuple[str, Detections]], budget: int, workers: int, *, min_score: float, published: bool = False
 ) -> MemoryPlan:
     """Decide how many sequences run at once.
 
     Args:
-        sequences: to be tracked.
-        stem: which file in ``det/``.
-        budget: bytes; None = whatever it takes.
+        sequences: name and detections of every sequence to be tracked.
+        budget: bytes.
         workers: sequences at once, at most.
+        min_score: detections below it take no part.
         published: a published recipe.
 
     Raises:
         ConfigError: a sequence alone needs more than the budget.
     """
     base = _resident()
-    found = []
-    for sequence in sequences:
-        rows = _count_lines(sequence.detections_path(stem))
-        found.append((sequence.name, _FIXED + rows * (_A_DETECTION_PUBLISHED if published else _A_DETECTION)))
+    found = [(name, _needed(detections, min_score, published)) for name, detections in sequences]
     found.sort(key=lambda pair: -pair[1])
-    workers = max(1, min(workers, len(found)))
-    plan = MemoryPlan(base, tuple(found), workers)
-    if budget is None:
-        return plan
+    wanted = max(1, min(workers, len(found)))
+    plan = MemoryPlan(base, tuple(found), wanted, wanted)
     while plan.total > budget and plan.workers > 1:
-        plan = MemoryPlan(base, plan.sequences, plan.workers - 1)
+        plan = MemoryPlan(base, plan.sequences, plan.workers - 1, wanted)
     if plan.total > budget:
         name, needed = plan.sequences[0]
         raise ConfigError(
-            f"{name} needs about {_text(base + needed)}, --memory is {_text(budget)}",
+            f"{name} needs about {_text(base + needed)}, {_text(base)} of it for the process; --memory is below that",
             f"give --memory {_text(base + needed)} or more, or a higher min_score= (fewer detections)",
         )
     return plan
 
 
-def _count_lines(path: Path) -> int:
-    with path.open("rb") as file:
-        return sum(block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")) + 1
+def _needed(detections: Detections, min_score: float, published: bool) -> int:
+    score, frame = detections.score, detections.frame
+    if len(score) and 0 <= float(score.min()) and float(score.max()) <= 1:  # other scales are judged by rank
+        frame = frame[score >= min_score]
+    if published:
+        return _FIXED + _A_DETECTION_PUBLISHED * len(frame)
+    pairs = int(torch.bincount(frame).square().sum()) if len(frame) else 0
+    return _FIXED + _A_DETECTION * len(frame) + _A_NEIGHBOUR * pairs
 
 
 def _resident() -> int:
+    """Return the most bytes this process has held; 0 where the system does not say."""
+    try:
+        import resource
+    except ImportError:  # Windows
+        return 0
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 

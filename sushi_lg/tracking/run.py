@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -84,7 +84,8 @@ def track_sequences(
         workers: sequences at once, as threads that share the cores and the device.
 
     Yields:
-        A report after each sequence is on disk, in the order of ``sequences``.
+        A report after each sequence is on disk; of several at once, the one that is done first comes first. An error
+        is raised after what had begun is finished and reported.
     """
 
     def track_one(sequence: Sequence) -> SequenceReport:
@@ -118,15 +119,34 @@ def track_sequences(
         yield from map(track_one, sequences)
         return
     # Blocks are small: a core a sequence is used better than all cores for one.
-    each = max(1, torch.get_num_threads() // workers)
-    with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
-        waiting = [pool.submit(track_one, sequence) for sequence in sequences]
-        try:
-            for done in waiting:
-                yield done.result()
-        finally:
-            for later in waiting:  # an error or an interruption ends the run after what has begun
-                later.cancel()
+    threads = torch.get_num_threads()
+    each = max(1, threads // workers)
+    failure: BaseException | None = None
+    try:
+        with ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(each,)) as pool:
+            waiting = [pool.submit(track_one, sequence) for sequence in sequences]
+            try:
+                for done in as_completed(waiting):
+                    if done.cancelled():
+                        continue
+                    if done.exception() is None:
+                        yield done.result()
+                    elif failure is None:
+                        failure = done.exception()
+                        _cancel(waiting)
+            except BaseException:
+                if _cancel(waiting) < len(waiting):
+                    logger.warning("stopping after the sequences that have begun")
+                raise
+    finally:
+        torch.set_num_threads(threads)  # the pool's setting is that of every new thread of the process
+    if failure is not None:
+        raise failure
+
+
+def _cancel(waiting: list[Future[SequenceReport]]) -> int:
+    """Cancel what has not begun; return how many are finished or cancelled."""
+    return sum(future.cancel() or future.done() for future in waiting)
 
 
 def _with_notes(table: TrajectoryTable, sequence: Sequence, notes: Mapping[str, object]) -> TrajectoryTable:

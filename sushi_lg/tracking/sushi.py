@@ -43,6 +43,7 @@ from sushi_lg.tracking.stitch import stitch, window_ranges
 from sushi_lg.tracking.weights import load_state
 
 _UNLIMITED = np.iinfo(np.int64).max
+_WINDOWS_ON_A_GPU = 8
 _HEADER = "sushi_lg_published"
 
 
@@ -247,7 +248,8 @@ class SushiTracker(nn.Module):
         detections = detections.select(used)
         if len(detections) == 0:
             return empty_table()
-        track = self.link(detections)
+        # A window keeps a CPU busy; a GPU takes several.
+        track = self.link(detections, windows_at_once=_WINDOWS_ON_A_GPU if detections.frame.is_cuda else 1)
         members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
         members = members[np.argsort(track[members], kind="stable")]
         longest = _UNLIMITED if self.config.interpolate and hidden_people_annotated else 1

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
+from toy import make
 
-from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.errors import ConfigError
+from sushi_lg.structures import Detections
 from sushi_lg.tracking import memory
 from sushi_lg.tracking.memory import parse_size, plan_memory
 
@@ -15,7 +14,8 @@ GIB = 1 << 30
 
 
 @pytest.mark.parametrize(
-    ("text", "size"), [("4GB", 4 * GIB), ("4 gib", 4 * GIB), ("1.5g", GIB * 3 // 2), ("800MB", 800 << 20), ("7", 7)]
+    ("text", "size"),
+    [("4GB", 4 * GIB), ("4 gib", 4 * GIB), ("1.5g", GIB * 3 // 2), ("800MB", 800 << 20), ("7", 7), ("4Gi", 4 * GIB)],
 )
 def test_sizes(text: str, size: int) -> None:
     assert parse_size(text) == size
@@ -27,54 +27,56 @@ def test_what_is_no_size(text: str) -> None:
         parse_size(text)
 
 
-def sequences(root: Path, rows: list[int]) -> list[Sequence]:
-    found = []
-    for number, count in enumerate(rows):
-        folder = root / f"s{number}"
-        (folder / "det").mkdir(parents=True)
-        lines = "".join(f"{1 + i % 10},-1,{1 + 3 * i},1,2,4,0.9\n" for i in range(count))
-        (folder / "det" / "det.txt").write_text(lines)
-        (folder / "seqinfo.ini").write_text(
-            f"[Sequence]\nname=s{number}\nseqLength=10\nframeRate=25\nimWidth=100\nimHeight=100\n"
-        )
-        found.append(open_sequence(folder))
-    return found
+def sequences(rows: list[int]) -> list[tuple[str, Detections]]:
+    return [
+        (f"s{number}", make([i // 5 for i in range(count)], [[i, 0, i + 5, 9] for i in range(count)], score=0.5))
+        for number, count in enumerate(rows)
+    ]
 
 
 @pytest.fixture
-def three(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Sequence]:
+def three(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Detections]]:
     monkeypatch.setattr(memory, "_resident", lambda: 0)
     monkeypatch.setattr(memory, "_FIXED", 0)
     monkeypatch.setattr(memory, "_A_DETECTION", 1)
-    return sequences(tmp_path, [9, 99, 49])
+    monkeypatch.setattr(memory, "_A_NEIGHBOUR", 0)
+    return sequences([10, 100, 50])
 
 
-def test_the_largest_sequences_decide(three: list[Sequence]) -> None:
-    plan = plan_memory(three, None, None, workers=2)
+def test_the_largest_sequences_decide(three: list[tuple[str, Detections]]) -> None:
+    plan = plan_memory(three, GIB, 2, min_score=0.1)
     assert plan.sequences[0] == ("s1", 100) and plan.total == 150 and plan.workers == 2
 
 
 @pytest.mark.parametrize(("budget", "workers"), [(160, 3), (159, 2), (149, 1), (100, 1)])
-def test_a_budget_decides_how_many_run_at_once(three: list[Sequence], budget: int, workers: int) -> None:
-    plan = plan_memory(three, None, budget, workers=8)
+def test_a_budget_decides_how_many_run_at_once(three: list[tuple[str, Detections]], budget: int, workers: int) -> None:
+    plan = plan_memory(three, budget, 8, min_score=0.1)
     assert plan.workers == workers and plan.total <= budget
+    assert ("instead of 3" in plan.explain()) == (workers < 3)
 
 
-def test_what_cannot_fit_is_refused(three: list[Sequence]) -> None:
-    with pytest.raises(ConfigError, match=r"s1 needs about"):
-        plan_memory(three, None, 99, workers=2)
+def test_what_takes_no_part_needs_nothing(three: list[tuple[str, Detections]]) -> None:
+    assert plan_memory(three, 1, 3, min_score=0.9).total == 0
+
+
+def test_crowds_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = make([0] * 400, [[i, 0, i + 5, 9] for i in range(400)], score=0.5)
+    many = make(list(range(400)), [[i, 0, i + 5, 9] for i in range(400)], score=0.5)
+    crowd, queue = (plan_memory([("a", d)], GIB, 1, min_score=0.1).sequences[0][1] for d in (one, many))
+    assert crowd - queue == 4 * (400 * 400 - 400)
 
 
 @pytest.mark.parametrize("budget", [1, 300 << 20])
-def test_what_the_message_asks_for_is_enough(tmp_path: Path, budget: int) -> None:
-    found = sequences(tmp_path, [900])
+def test_what_the_message_asks_for_is_enough(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(memory, "_resident", lambda: 123_456_789)
     with pytest.raises(ConfigError) as refused:
-        plan_memory(found, None, budget, workers=1)
+        plan_memory(sequences([900]), budget, 1, min_score=0.1)
     asked = str(refused.value).partition("give --memory ")[2].split()[0]
-    assert plan_memory(found, None, parse_size(asked) + (1 << 20), workers=1).workers == 1
+    assert plan_memory(sequences([900]), parse_size(asked), 1, min_score=0.1).workers == 1
 
 
-def test_more_detections_need_more(tmp_path: Path) -> None:
-    plan = plan_memory(sequences(tmp_path, [9, 900]), None, None, workers=2)
-    assert plan.sequences[0][0] == "s1" and plan.sequences[0][1] > plan.sequences[1][1] and plan.base > 0
-    assert "s1 alone takes" in plan.explain() and "2 sequences at once" in plan.explain()
+def test_no_detections() -> None:
+    plan = plan_memory([("a", make([], []))], GIB, 1, min_score=0.1)
+    assert plan.base > 0 and "a takes" in plan.explain()
+    published = plan_memory(sequences([900]), 4 * GIB, 1, min_score=0.1, published=True)
+    assert published.sequences[0][1] == memory._FIXED + 900 * memory._A_DETECTION_PUBLISHED
