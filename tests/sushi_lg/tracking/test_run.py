@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import logging
+import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from synthetic import FRAMES, write_world
 
 from sushi_lg.data.mot_format import read_table
@@ -117,3 +119,29 @@ def test_the_convention_of_the_data_set_is_passed_on(tmp_path: Path) -> None:
     sequences = [open_sequence(folder) for folder in folders]
     list(track_sequences(tracker, sequences, tmp_path / "out"))
     assert tracker.told == [False, True]
+
+
+def test_an_error_beside_others_is_raised_after_what_had_begun(sequences: list[Sequence], tmp_path: Path) -> None:
+    broken = sequences[0].detections_path()
+    broken.write_text(broken.read_text() + "nonsense\n")
+    threads, reports = torch.get_num_threads(), []
+    with pytest.raises(DataError, match="one"):
+        for report in track_sequences(EverybodyAlone(), sequences, tmp_path / "out", workers=2):
+            reports.append(report.name)
+    assert reports == ["two"] and (tmp_path / "out" / "tracks" / "two.txt").is_file()
+    assert torch.get_num_threads() == threads
+
+
+class Slow(EverybodyAlone):
+    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+        time.sleep(0.05)
+        return super().track(detections, hidden_people_annotated=hidden_people_annotated)
+
+
+def test_who_stops_listening_stops_the_work(sequences: list[Sequence], tmp_path: Path) -> None:
+    threads, tracker = torch.get_num_threads(), Slow()
+    run = track_sequences(tracker, sequences * 20, tmp_path / "out", workers=2)
+    next(run)
+    run.close()
+    assert 1 <= len(tracker.told) < 40
+    assert torch.get_num_threads() == threads
