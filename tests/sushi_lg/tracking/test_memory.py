@@ -8,6 +8,7 @@ from toy import make
 from sushi_lg.errors import ConfigError
 from sushi_lg.structures import Detections
 from sushi_lg.tracking import memory
+from sushi_lg.tracking.memory import _resident as resident
 from sushi_lg.tracking.memory import parse_size, plan_memory
 
 GIB = 1 << 30
@@ -32,6 +33,16 @@ def sequences(rows: list[int]) -> list[tuple[str, Detections]]:
         (f"s{number}", make([i // 5 for i in range(count)], [[i, 0, i + 5, 9] for i in range(count)], score=0.5))
         for number, count in enumerate(rows)
     ]
+
+
+@pytest.fixture(autouse=True)
+def small_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Other tests of this process may have used any amount of memory."""
+    monkeypatch.setattr(memory, "_resident", lambda: 100 << 20)
+
+
+def test_what_this_process_holds() -> None:
+    assert resident() > 50 << 20
 
 
 @pytest.fixture
