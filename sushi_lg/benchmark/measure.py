@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import platform
-import resource
 import subprocess
 import sys
 import tempfile
@@ -34,6 +33,7 @@ from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.structures import Detections
 from sushi_lg.timing import StageClock, measure_stages, stage
+from sushi_lg.tracking.memory import peak_memory
 from sushi_lg.tracking.run import track_sequences
 from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, load_sushi
 from sushi_lg.tracking.tracker import HierarchicalTracker
@@ -114,7 +114,7 @@ def measure(task: Task) -> dict[str, Any]:
             if best is None or seconds < best[0]:
                 best = (seconds, clock)
         assert best is not None
-        peak = _peak_mb()
+        peak = peak_memory() / (1 << 20)
         machine, work = None, {}
         if task.roofline:
             machine = measure_machine(task.device)
@@ -237,14 +237,10 @@ def _stage(seconds: float, work: Work | None, machine: Machine | None) -> dict[s
     }
 
 
-def _peak_mb() -> float:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1024 if sys.platform != "darwin" else 1 << 20)
-
-
 def _resident_mb() -> float:
     status = Path("/proc/self/status")
     if not status.is_file():
-        return _peak_mb()
+        return peak_memory() / (1 << 20)
     line = next(line for line in status.read_text().splitlines() if line.startswith("VmRSS"))
     return int(line.split()[1]) / 1024
 

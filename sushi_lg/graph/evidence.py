@@ -108,8 +108,7 @@ class EvidenceBuilder:
         """Return the candidates of a level."""
         config = self.config
         with stage("features"):
-            was_cut = bool((tracklets.successor >= 0).any())
-            start, end, fits = self._ends(detections, tracklets, was_cut)
+            start, end, fits = self._ends(detections, tracklets)
             summary = _summary(detections, tracklets, self.overlap)
         is_part = tracklets.successor >= 0
         is_part[tracklets.successor[is_part]] = True
@@ -127,7 +126,7 @@ class EvidenceBuilder:
             if self.min_longer > 1:
                 longer = torch.maximum(length[earlier], length[later])
                 values = values.masked_fill(longer < self.min_longer, torch.inf)
-            if was_cut:  # what a second look cut apart can always be joined again
+            if tracklets.was_cut:  # what a second look cut apart can always be joined again
                 values = values.masked_fill(tracklets.successor[from_node] == to_node, 0.0)
             return values[:, None]
 
@@ -155,14 +154,14 @@ class EvidenceBuilder:
             num_candidates=considered,
         )
 
-    def _ends(self, detections: Detections, tracklets: Tracklets, was_cut: bool) -> tuple[EndState, EndState, Fits]:
+    def _ends(self, detections: Detections, tracklets: Tracklets) -> tuple[EndState, EndState, Fits]:
         """Measure both ends of all tracklets, a group of tracklets at a time where none was cut in parts."""
         config = self.config
-        if len(tracklets) == len(detections) and not was_cut:
+        if len(tracklets) == len(detections) and not tracklets.was_cut:
             sizes = tuple(config.windows), tuple(config.offsets), tuple(config.clean_windows)
             state, fit = ends_of_singles(detections, self.overlap, *sizes)
             return state, state, (fit, fit)
-        groups = [(detections, tracklets, slice(None))] if was_cut else in_groups(detections, tracklets)
+        groups = [(detections, tracklets, slice(None))] if tracklets.was_cut else in_groups(detections, tracklets)
         states, fits = [], []
         for part, own, rows in groups:
             states.append(end_states(part, own, tuple(config.windows), tuple(config.offsets)))
@@ -197,11 +196,11 @@ def _motion_cost(
     possible = (_length(displacement) <= 1.0001 * (gate * height + reach) + 1e-3) & (size <= config.gate_size)
     rows = torch.nonzero(possible).squeeze(1)
     cost = torch.full_like(gap, torch.inf)
-    near = displacement[rows], gap[rows, None], earlier[rows], later[rows]
-    squared = torch.minimum(near[0].square().sum(dim=1), (near[0] - drift[rows]).square().sum(dim=1))
+    earlier, later, displacement, gap = earlier[rows], later[rows], displacement[rows], gap[rows]
+    squared = torch.minimum(displacement.square().sum(dim=1), (displacement - drift[rows]).square().sum(dim=1))
     for window in range(end.velocity.shape[0]):
-        for velocity in (end.velocity[window][near[2]], start.velocity[window][near[3]]):
-            squared = torch.minimum(squared, (near[0] - velocity * near[1]).square().sum(dim=1))
+        for velocity in (end.velocity[window][earlier], start.velocity[window][later]):
+            squared = torch.minimum(squared, (displacement - velocity * gap[:, None]).square().sum(dim=1))
     distance, root = squared.sqrt() / height[rows], root[rows]
     # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
     relative = (distance + 0.5 * size[rows]) / (1 + 0.3 * root) + 0.02 * root

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 
 import torch
@@ -54,6 +55,11 @@ class Tracklets(Record):
     def length(self) -> Tensor:
         """(M,) int64, number of detections of each tracklet."""
         return self.start.diff()
+
+    @cached_property
+    def was_cut(self) -> bool:
+        """Whether ``split`` cut any of them."""
+        return bool((self.successor >= 0).any())
 
     @property
     def key(self) -> Tensor:
@@ -135,7 +141,7 @@ def split(detections: Detections, tracklets: Tracklets, before: Tensor) -> Track
 
 def uncut(detections: Detections, parts: Tracklets) -> Tracklets:
     """Return the tracklets that ``split`` was given; tracklets nobody cut come back as they are."""
-    if not bool((parts.successor >= 0).any()):
+    if not parts.was_cut:
         return parts
     whole = torch.arange(len(parts), device=parts.first.device)
     continued = torch.nonzero(parts.successor >= 0).squeeze(1)

@@ -85,7 +85,7 @@ def plan_memory(
     Raises:
         ConfigError: a sequence alone needs more than the budget.
     """
-    base = _resident()
+    base = peak_memory()
     found = [(name, _needed(detections, min_score, published)) for name, detections in sequences]
     found.sort(key=lambda pair: -pair[1])
     wanted = max(1, min(workers, len(found)))
@@ -111,7 +111,7 @@ def _needed(detections: Detections, min_score: float, published: bool) -> int:
     return _FIXED + _A_DETECTION * len(frame) + _A_NEIGHBOUR * pairs
 
 
-def _resident() -> int:
+def peak_memory() -> int:
     """Return the most bytes this process has held; 0 where the system does not say."""
     try:
         import resource

@@ -79,20 +79,15 @@ def test_parts_of_a_second_look_remember_what_was_before_the_cut() -> None:
     # A part ends as its tracklet would, had it been cut short there, whatever else was cut; the same for its start.
     for number, own in enumerate(members(parts)):
         whole = members(tracklets)[int(tracklets.member_of[own[0]])]
-        kept = torch.tensor(whole[: whole.index(own[-1]) + 1])
-        alone = detections.select(kept)
-        one = from_members(alone, torch.zeros(len(alone), dtype=torch.int64))
-        _, expected = clean_fits(alone, one, overlap[kept], (4, 1000))
-        for key in ("value", "slope", "weight"):
-            found, right = getattr(ends, key)[:, number], getattr(expected, key)[:, 0]
-            torch.testing.assert_close(found, right, atol=2e-2, rtol=1e-4)
-        kept = torch.tensor(whole[whole.index(own[0]) :])
-        alone = detections.select(kept)
-        one = from_members(alone, torch.zeros(len(alone), dtype=torch.int64))
-        expected, _ = clean_fits(alone, one, overlap[kept], (4, 1000))
-        for key in ("value", "slope", "weight"):
-            found, right = getattr(starts, key)[:, number], getattr(expected, key)[:, 0]
-            torch.testing.assert_close(found, right, atol=2e-2, rtol=1e-4)
+        from_start, to_end = whole[whole.index(own[0]) :], whole[: whole.index(own[-1]) + 1]
+        for end, (fits, rest) in enumerate([(starts, from_start), (ends, to_end)]):
+            kept = torch.tensor(rest)
+            alone = detections.select(kept)
+            one = from_members(alone, torch.zeros(len(alone), dtype=torch.int64))
+            expected = clean_fits(alone, one, overlap[kept], (4, 1000))[end]
+            for key in ("value", "slope", "weight"):
+                found, right = getattr(fits, key)[:, number], getattr(expected, key)[:, 0]
+                torch.testing.assert_close(found, right, atol=2e-2, rtol=1e-4)
 
 
 def test_a_box_cut_off_by_another_hardly_bends_its_line() -> None:

@@ -8,8 +8,8 @@ from toy import make
 from sushi_lg.errors import ConfigError
 from sushi_lg.structures import Detections
 from sushi_lg.tracking import memory
-from sushi_lg.tracking.memory import _resident as resident
 from sushi_lg.tracking.memory import parse_size, plan_memory
+from sushi_lg.tracking.memory import peak_memory as held
 
 GIB = 1 << 30
 
@@ -38,16 +38,16 @@ def sequences(rows: list[int]) -> list[tuple[str, Detections]]:
 @pytest.fixture(autouse=True)
 def small_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Other tests of this process may have used any amount of memory."""
-    monkeypatch.setattr(memory, "_resident", lambda: 100 << 20)
+    monkeypatch.setattr(memory, "peak_memory", lambda: 100 << 20)
 
 
 def test_what_this_process_holds() -> None:
-    assert resident() > 50 << 20
+    assert held() > 50 << 20
 
 
 @pytest.fixture
 def three(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, Detections]]:
-    monkeypatch.setattr(memory, "_resident", lambda: 0)
+    monkeypatch.setattr(memory, "peak_memory", lambda: 0)
     monkeypatch.setattr(memory, "_FIXED", 0)
     monkeypatch.setattr(memory, "_A_DETECTION", 1)
     monkeypatch.setattr(memory, "_A_NEIGHBOUR", 0)
@@ -79,7 +79,7 @@ def test_crowds_need_more(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.parametrize("budget", [1, 300 << 20])
 def test_what_the_message_asks_for_is_enough(budget: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_resident", lambda: 123_456_789)
+    monkeypatch.setattr(memory, "peak_memory", lambda: 123_456_789)
     with pytest.raises(ConfigError) as refused:
         plan_memory(sequences([900]), budget, 1, min_score=0.1)
     asked = str(refused.value).partition("give --memory ")[2].split()[0]
