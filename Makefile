@@ -16,7 +16,7 @@ $(STAMP): pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(if $(strip $(TORCH)),$(BIN)/python -m pip install --quiet "$(TORCH)")
-	$(BIN)/python -m pip install --quiet --editable ".[dev,graph,train]"
+	$(BIN)/python -m pip install --quiet --editable ".[dev,graph,train,pixels]"
 	touch $@
 
 demo: install

@@ -15,6 +15,7 @@ GROUPS = (
     ("errors", "structures", "geometry", "timing"),
     ("motion", "nn", "solver", "data"),
     ("simulation", "detection", "appearance", "language", "graph"),
+    ("perception",),
     ("tracking",),
     ("evaluation",),
     ("training",),
