@@ -1,0 +1,209 @@
+"""Appearance vectors of a sequence on disk: half precision, memory-mapped, refused when they belong to other boxes.
+
+``FOLDER/<sequence>.npy`` holds one vector a detection, and ``FOLDER/<sequence>.json`` says what they were made from.
+Row n belongs to row n of the detection file as ``read_table`` returns it: file order, whole video.
+
+Vectors have unit length, so a scalar product is a cosine. **A vector of zeros means that there was nothing to look
+at**: the box lies outside the picture, or the picture could not be read.
+
+Shapes: N detections, D embedding width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sushi_lg.data.files import atomic_path
+from sushi_lg.data.mot_format import MotTable
+from sushi_lg.errors import DataError
+
+FORMAT = 1  # raised when old files can no longer be read
+_ROWS_AT_ONCE = 65536
+_LENGTH_TOLERANCE = 2e-3  # float16 has 11 bits: rounding a unit vector moves its length by less
+_EMBED_AGAIN = "run `sushi-lg embed` again with these detections and this --out"
+
+
+@dataclass(frozen=True)
+class GalleryAbout:
+    """What vectors were made from; equal values mean equal vectors.
+
+    Attributes:
+        embedder: Name of the embedder.
+        fingerprint: Its ``fingerprint()``: weights and settings.
+        boxes: ``detections_key`` of the detection file.
+        frames: ``FrameSource.content_key()`` of the pictures.
+    """
+
+    embedder: str
+    fingerprint: str
+    boxes: str
+    frames: str
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Vectors of one sequence.
+
+    Attributes:
+        path: The ``.npy`` file.
+        about: What they were made from.
+        vectors: (N, D) float16, read-only and memory-mapped; unit length, or zeros where nothing was to be seen.
+    """
+
+    path: Path
+    about: GalleryAbout
+    vectors: NDArray[np.float16]
+
+    def __len__(self) -> int:
+        return len(self.vectors)
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return self.vectors.shape[1]
+
+    def check(self, table: MotTable) -> None:
+        """Make sure that row n of the vectors is row n of ``table``, the whole detection file.
+
+        Raises:
+            DataError: the vectors were made from other boxes.
+        """
+        if len(table) != len(self):
+            raise DataError(f"{self.path}: {len(self)} vectors, but {table.path} has {len(table)} boxes", _EMBED_AGAIN)
+        if detections_key(table) != self.about.boxes:
+            raise DataError(f"{self.path}: made from other boxes than those of {table.path}", _EMBED_AGAIN)
+
+
+def detections_key(table: MotTable) -> str:
+    """Return a digest of the boxes in their order: frame, left, top, width and height, whatever the file looks like."""
+    digest = hashlib.sha256(b"boxes 1")
+    digest.update(np.ascontiguousarray(table.frame, dtype="<i8").tobytes())
+    digest.update(np.ascontiguousarray(table.boxes_ltwh, dtype="<f8").tobytes())
+    return digest.hexdigest()
+
+
+def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
+    """Scale vectors to unit length; zeros stay zeros.
+
+    Args:
+        vectors: (N, D), of any length.
+
+    Returns:
+        (N, D) float16.
+
+    Raises:
+        DataError: NaN or infinity; says in which row.
+    """
+    wide = np.asarray(vectors, dtype=np.float64)  # squares of float32 may overflow
+    bad = ~np.isfinite(wide).all(axis=1)
+    if bad.any():
+        row = int(np.flatnonzero(bad)[0])
+        raise DataError(
+            f"vector {row}: not finite numbers ({int(bad.sum())} such rows)", "check the embedder's weights"
+        )
+    length = np.linalg.norm(wide, axis=1, keepdims=True)
+    return (wide / np.where(length > 0, length, 1.0)).astype(np.float16)
+
+
+def write_gallery(
+    folder: str | Path, name: str, vectors: NDArray[np.floating] | Sequence[NDArray[np.floating]], about: GalleryAbout
+) -> Path:
+    """Write ``folder/<name>.npy`` and then ``folder/<name>.json``; a killed job leaves no pair that does not fit.
+
+    Args:
+        folder: Where; made if needed.
+        name: Name of the sequence.
+        vectors: (N, D), or blocks of rows that together are that (which may be memory-mapped: they are copied block by
+            block). float16 is taken as it is and has to have unit length already, anything wider is scaled.
+        about: What they were made from.
+
+    Returns:
+        The path of the ``.npy`` file.
+
+    Raises:
+        DataError: NaN or infinity.
+        ValueError: blocks of different width, or float16 that is not of unit length.
+    """
+    blocks = [vectors] if isinstance(vectors, np.ndarray) else list(vectors)
+    widths = {block.shape[1] for block in blocks}
+    if len(widths) != 1:
+        raise ValueError(f"blocks have widths {sorted(widths)}; they must agree")
+    shape = (sum(len(block) for block in blocks), widths.pop())
+    path, manifest = _paths(folder, name)
+    with atomic_path(path) as staged, staged.open("wb") as file:
+        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(file, header)
+        for block in blocks:
+            for begin in range(0, len(block), _ROWS_AT_ONCE):
+                file.write(_checked(block[begin : begin + _ROWS_AT_ONCE]).astype("<f2", copy=False).tobytes())
+        manifest.unlink(missing_ok=True)  # the old manifest must never stand beside new vectors
+    content = {"format": FORMAT, "sequence": name, "rows": shape[0], "dim": shape[1], "dtype": "float16"}
+    with atomic_path(manifest) as staged:
+        staged.write_text(json.dumps({**content, **asdict(about)}, indent=2) + "\n", encoding="utf-8")
+    return path
+
+
+def has_gallery(folder: str | Path, name: str, about: GalleryAbout) -> bool:
+    """Tell whether a complete gallery made from just this is there already; a broken one counts as none."""
+    if not all(path.is_file() for path in _paths(folder, name)):
+        return False
+    try:
+        return open_gallery(folder, name).about == about
+    except DataError:
+        return False
+
+
+def open_gallery(folder: str | Path, name: str) -> Gallery:
+    """Open the vectors of sequence ``name``; nothing is read before it is used.
+
+    Raises:
+        DataError: no gallery, an unfinished one, or files that do not fit each other; never loads pickled objects.
+    """
+    path, manifest = _paths(folder, name)
+    if not path.is_file():
+        raise DataError(f"{path}: no such file", "make it with `sushi-lg embed`, or name the folder that holds it")
+    if not manifest.is_file():
+        raise DataError(f"{manifest}: no such file, so {path.name} is unfinished or a copy without it", _EMBED_AGAIN)
+    about, rows, dim = _read_manifest(manifest)
+    try:
+        vectors = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (ValueError, OSError) as error:
+        raise DataError(f"{path}: cannot be read ({error})", _EMBED_AGAIN) from error
+    if vectors.shape != (rows, dim) or vectors.dtype != np.dtype("<f2"):
+        raise DataError(
+            f"{path}: {vectors.dtype} {vectors.shape}, but {manifest.name} says float16 {(rows, dim)}", _EMBED_AGAIN
+        )
+    return Gallery(path, about, vectors)
+
+
+def _paths(folder: str | Path, name: str) -> tuple[Path, Path]:
+    # not with_suffix: names of sequences may have dots
+    return Path(folder) / f"{name}.npy", Path(folder) / f"{name}.json"
+
+
+def _checked(block: NDArray[np.floating]) -> NDArray[np.float16]:
+    if block.dtype != np.float16:
+        return unit_vectors(block)
+    length = np.linalg.norm(block.astype(np.float32), axis=1)
+    if not ((np.abs(length - 1) < _LENGTH_TOLERANCE) | (length == 0)).all():  # also stops at NaN
+        raise ValueError("float16 vectors that are not of unit length; pass them through unit_vectors")
+    return block
+
+
+def _read_manifest(path: Path) -> tuple[GalleryAbout, int, int]:
+    """Return what the manifest says: origin, rows and width."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if content["format"] != FORMAT:
+            raise DataError(f"{path}: format {content['format']}, this version reads {FORMAT}", _EMBED_AGAIN)
+        about = GalleryAbout(*(str(content[key]) for key in ("embedder", "fingerprint", "boxes", "frames")))
+        return about, int(content["rows"]), int(content["dim"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{path}: not a manifest of a gallery ({error!r})", _EMBED_AGAIN) from error
