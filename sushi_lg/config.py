@@ -77,7 +77,9 @@ def save_config(config: object, path: str | Path) -> None:
 def recipe_names() -> list[str]:
     """Return the short names of the recipes that come with the package."""
     root = configs_path()
-    return sorted(path.relative_to(root).with_suffix("").as_posix() for path in root.rglob("*.yaml"))
+    paths = (path.relative_to(root) for path in root.rglob("*.yaml"))
+    # models/ holds the cards of networks, which sushi_lg/data/models.py reads
+    return sorted(path.with_suffix("").as_posix() for path in paths if path.parts[0] != "models")
 
 
 def recipe_path(recipe: str | Path) -> Path:

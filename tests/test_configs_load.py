@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from sushi_lg.config import load_yaml, recipe_names, recipe_path
+from sushi_lg.data.models import model_card, model_names
 from sushi_lg.data.resources import configs_path
 from sushi_lg.data.splits import read_split, split_names
 
@@ -21,8 +22,20 @@ def test_recipe(name: str) -> None:
     load_yaml(path)
 
 
+@pytest.mark.parametrize("name", model_names())
+def test_model(name: str) -> None:
+    text = (configs_path() / "models" / f"{name}.yaml").read_text(encoding="utf-8")
+    assert text.startswith("#"), "head comment: what it is, and how it is used"
+    card = model_card(name)
+    assert card.url is None or card.url.endswith(f"/{card.file}")
+
+
+def test_cards_are_no_recipes() -> None:
+    assert not any(name.startswith("models") for name in recipe_names())
+
+
 def test_nothing_else_travels_in_the_wheel() -> None:
     root = configs_path()
     known = {root / "splits" / f"{name}.txt" for name in split_names()} | {recipe_path(n) for n in recipe_names()}
-    known |= {root / "twins.txt"}
+    known |= {root / "twins.txt"} | {root / "models" / f"{name}.yaml" for name in model_names()}
     assert {path for path in root.rglob("*") if path.is_file()} == known
