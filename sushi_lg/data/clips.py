@@ -32,6 +32,7 @@ class Clip:
         frame_rate: frames per second.
         image_size: width, height in pixels.
         length: frames of the clip.
+        embedding: (N, D) float32 appearance vectors, or None.
     """
 
     frame: np.ndarray
@@ -44,6 +45,7 @@ class Clip:
     frame_rate: float
     image_size: tuple[float, float]
     length: int
+    embedding: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -59,6 +61,7 @@ class Clip:
             is_object=self.is_object[index],
             truth_xyxy=self.truth_xyxy[index],
             camera=None if self.camera is None else self.camera[index],
+            embedding=None if self.embedding is None else self.embedding[index],
         )
 
     def cut(self, first: int, length: int) -> Self:
@@ -82,4 +85,5 @@ class Clip:
             frame_rate=torch.tensor([self.frame_rate], dtype=torch.float32),
             image_size=torch.tensor([self.image_size], dtype=torch.float32),
             camera=None if self.camera is None else torch.from_numpy(self.camera),
+            embedding=None if self.embedding is None else torch.from_numpy(self.embedding),
         )

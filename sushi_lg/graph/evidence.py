@@ -10,6 +10,7 @@ Shapes: N detections, M tracklets, E edges, H velocity windows, K history offset
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
@@ -17,6 +18,16 @@ from torch import Tensor
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
+from sushi_lg.graph.appearance import (
+    EDGE_WIDTH,
+    NODE_WIDTH,
+    Looks,
+    TrackletLooks,
+    edge_likeness,
+    mean_likeness,
+    node_likeness,
+    tracklet_looks,
+)
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
@@ -40,6 +51,8 @@ class EvidenceConfig:
         gate_base: largest distance of a candidate in box heights at gap 0, after motion.
         gate_growth: by how many box heights the gate opens, times the square root of the gap in frames.
         gate_size: largest difference of log heights.
+        appearance_weight: by how much a candidate that looks like another person costs more than one that looks the
+            same; without appearance vectors it has no meaning.
     """
 
     windows: list[int] = field(default_factory=lambda: [3, 8, 20])
@@ -48,6 +61,7 @@ class EvidenceConfig:
     gate_base: float = 1.0
     gate_growth: float = 0.5
     gate_size: float = 0.8
+    appearance_weight: float = 0.5
 
     def validate(self) -> None:
         """Check ranges.
@@ -82,6 +96,7 @@ class EvidenceBuilder:
             and would crowd the neighbourhoods of long ones. Parts of a second look always take part.
         min_longer: detections the longer of two tracklets must have; parts count as what they were cut from.
         overlap: (N, 3) output of ``overlap_features`` for the detections of this run, computed once for all levels.
+        looks: output of ``measure_looks`` for them, or None where they have no appearance.
         in_parts: hand out features a few rows at a time, when the network asks, instead of all at once.
     """
 
@@ -93,6 +108,7 @@ class EvidenceBuilder:
         min_length: int,
         min_longer: int,
         overlap: Tensor,
+        looks: Looks | None = None,
         *,
         in_parts: bool = False,
     ) -> None:
@@ -102,6 +118,7 @@ class EvidenceBuilder:
         self.min_length = min_length
         self.min_longer = min_longer
         self.overlap = overlap
+        self.looks = looks
         self.in_parts = in_parts
 
     def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
@@ -110,6 +127,8 @@ class EvidenceBuilder:
         with stage("features"):
             start, end, fits = self._ends(detections, tracklets)
             summary = _summary(detections, tracklets, self.overlap)
+            looks = self.looks
+            of_tracklets = None if looks is None else tracklet_looks(looks, tracklets)
         is_part = tracklets.successor >= 0
         is_part[tracklets.successor[is_part]] = True
         eligible = torch.nonzero((tracklets.length >= self.min_length) | is_part).squeeze(1)
@@ -123,6 +142,8 @@ class EvidenceBuilder:
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
             from_node, to_node = eligible[earlier], eligible[later]
             values = _motion_cost(config, tracklets, start, end, path, from_node, to_node)
+            if looks is not None and of_tracklets is not None:
+                values = _with_appearance(config, values, looks, of_tracklets, tracklets, from_node, to_node)
             if self.min_longer > 1:
                 longer = torch.maximum(length[earlier], length[later])
                 values = values.masked_fill(longer < self.min_longer, torch.inf)
@@ -143,15 +164,30 @@ class EvidenceBuilder:
             with stage("features"):
                 return node_features(detections, tracklets, start, end, self.overlap, fits, summary, rows)
 
-        edges = Rows((edge_index.shape[1], config.edge_width), of_edges)
-        nodes = Rows((len(tracklets), config.node_width), of_nodes)
+        def likeness_of_edges(rows: slice | Tensor) -> Tensor:
+            assert looks is not None and of_tracklets is not None
+            with stage("features"):
+                return edge_likeness(looks, of_tracklets, tracklets, edge_index[:, rows])
+
+        def likeness_of_nodes(rows: slice | Tensor) -> Tensor:
+            assert looks is not None and of_tracklets is not None
+            with stage("features"):
+                return node_likeness(looks, of_tracklets, tracklets, rows)
+
+        def table(width: int, rows: int, compute: Callable[[slice | Tensor], Tensor]) -> Tensor | Rows:
+            lazily = Rows((rows, width), compute)
+            return lazily if self.in_parts else lazily[:]
+
+        num_edges, num_nodes = edge_index.shape[1], len(tracklets)
         return LevelGraph(
             edge_index=edge_index,
-            edge_features=edges if self.in_parts else edges[:],
+            edge_features=table(config.edge_width, num_edges, of_edges),
             cost=measured[mutual, 0],
-            node_features=nodes if self.in_parts else nodes[:],
-            num_nodes=len(tracklets),
+            node_features=table(config.node_width, num_nodes, of_nodes),
+            num_nodes=num_nodes,
             num_candidates=considered,
+            edge_likeness=None if looks is None else table(EDGE_WIDTH, num_edges, likeness_of_edges),
+            node_likeness=None if looks is None else table(NODE_WIDTH, num_nodes, likeness_of_nodes),
         )
 
     def _ends(self, detections: Detections, tracklets: Tracklets) -> tuple[EndState, EndState, Fits]:
@@ -205,6 +241,26 @@ def _motion_cost(
     # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
     relative = (distance + 0.5 * size[rows]) / (1 + 0.3 * root) + 0.02 * root
     cost[rows] = relative.masked_fill(distance > gate[rows], torch.inf)
+    return cost
+
+
+def _with_appearance(
+    config: EvidenceConfig,
+    cost: Tensor,
+    looks: Looks,
+    of_tracklets: TrackletLooks,
+    tracklets: Tracklets,
+    earlier: Tensor,
+    later: Tensor,
+) -> Tensor:
+    """Return costs that say too whether both tracklets look alike; never below 0, impossible stays impossible."""
+    rows = torch.nonzero(torch.isfinite(cost)).squeeze(1)
+    alike = mean_likeness(looks, of_tracklets, tracklets, earlier[rows], later[rows])
+    # What the vectors are worth in this video decides how much they may say.
+    worth = looks.contrast[tracklets.clip[earlier[rows]]]
+    worth = worth / (worth + 1)
+    cost = cost.clone()
+    cost[rows] += config.appearance_weight * worth * (1 - alike.clamp(0, 1))
     return cost
 
 

@@ -50,6 +50,9 @@ class LevelGraph(Record):
         num_nodes: M.
         num_candidates: pairs that were looked at before pruning.
         label: (E,) bool, the edge joins consecutive tracklets of one identity, or None where nobody asked.
+        edge_likeness: (E, A) float32, how alike the tracklets look, or computed when asked for; None where nothing is
+            known of how they look.
+        node_likeness: (M, B) float32, how much they look like themselves; goes with ``edge_likeness``.
     """
 
     edge_index: Tensor
@@ -59,6 +62,8 @@ class LevelGraph(Record):
     num_nodes: int
     num_candidates: int
     label: Tensor | None = None
+    edge_likeness: Tensor | Rows | None = None
+    node_likeness: Tensor | Rows | None = None
 
     @property
     def num_edges(self) -> int:

@@ -93,23 +93,29 @@ def _shifted(rows: slice | Tensor, piece: Piece) -> slice | Tensor:
     return rows + piece.low
 
 
+def _of_edges(table: Tensor | Rows, edges: Tensor) -> Rows:
+    return Rows((len(edges), table.shape[1]), lambda rows: table[edges[rows]])
+
+
+def _of_nodes(table: Tensor | Rows, piece: Piece) -> Rows:
+    return Rows((piece.high - piece.low, table.shape[1]), lambda rows: table[_shifted(rows, piece)])
+
+
 def _sub_graph(graph: LevelGraph, piece: Piece) -> tuple[LevelGraph, slice]:
     """Return the graph of a piece and which of its edges end in the piece itself; every edge ends in one piece."""
     start = graph.by_later.start
     candidates = slice(int(start[piece.low]), int(start[piece.high]))
     edges = torch.nonzero(graph.edge_index[0, candidates] >= piece.low).squeeze(1) + candidates.start
     assert graph.node_features is not None
-    features, nodes = graph.edge_features, graph.node_features
     part = LevelGraph(
         edge_index=graph.edge_index[:, edges] - piece.low,
-        edge_features=Rows((len(edges), features.shape[1]), lambda rows: features[edges[rows]]),
+        edge_features=_of_edges(graph.edge_features, edges),
         cost=graph.cost[edges],
-        node_features=Rows(
-            (piece.high - piece.low, nodes.shape[1]),
-            lambda rows: nodes[_shifted(rows, piece)],
-        ),
+        node_features=_of_nodes(graph.node_features, piece),
         num_nodes=piece.high - piece.low,
         num_candidates=len(edges),
+        edge_likeness=None if graph.edge_likeness is None else _of_edges(graph.edge_likeness, edges),
+        node_likeness=None if graph.node_likeness is None else _of_nodes(graph.node_likeness, piece),
     )
     own = torch.searchsorted(edges, torch.stack([start[piece.begin], start[piece.end]])).tolist()
     return part, slice(own[0], own[1])

@@ -56,6 +56,23 @@ class ScorerConfig:
                 raise ConfigError(f"blocks.{name}.{key}: {getattr(self, key)} is below {least}")
 
 
+@dataclass(frozen=True)
+class InputWidths:
+    """Widths of the inputs of a block.
+
+    Attributes:
+        node: G.
+        edge: F.
+        node_likeness: B, see ``LevelGraph``.
+        edge_likeness: A.
+    """
+
+    node: int
+    edge: int
+    node_likeness: int = 1
+    edge_likeness: int = 1
+
+
 class FeatureNorm(nn.Module):
     """Standardise input features with statistics of the training data, kept as buffers.
 
@@ -92,19 +109,22 @@ class TrackletBlock(nn.Module):
     """Encoders, message passing and classifiers of one slot.
 
     Args:
-        node_width: G.
-        edge_width: F.
+        inputs: widths of what nodes and edges know.
         num_levels: levels that share this block.
         config: widths.
     """
 
-    def __init__(self, node_width: int, edge_width: int, num_levels: int, config: ScorerConfig) -> None:
+    def __init__(self, inputs: InputWidths, num_levels: int, config: ScorerConfig) -> None:
         super().__init__()
         node, edge, hidden = config.node_dim, config.edge_dim, config.hidden_dim
+        node_width, edge_width = inputs.node, inputs.edge
         self.node_norm = FeatureNorm(node_width)
         self.edge_norm = FeatureNorm(edge_width)
         self.node_encoder = MLP([node_width, hidden, node])
         self.edge_encoder = MLP([edge_width + 2 * node_width, hidden, hidden, edge])
+        # How people look comes in beside the rest: where it is not known, the network is the one without.
+        self.node_likeness = nn.Linear(inputs.node_likeness, hidden, bias=False)
+        self.edge_likeness = nn.Linear(inputs.edge_likeness, hidden, bias=False)
         self.level_embedding = nn.Embedding(num_levels, edge)
         self.passing = TimeAwareMessagePassing(
             edge_update=MLP([2 * node + 2 * edge, hidden, edge]),
@@ -152,7 +172,10 @@ class TrackletBlock(nn.Module):
         encoded, at_earlier, at_later = [], [], []
         for rows in _blocks(graph.num_nodes):
             features = self.node_norm(graph.node_features[rows])
-            encoded.append(self.node_encoder(features))
+            hidden = self.node_encoder.layers[0](features)
+            if graph.node_likeness is not None:
+                hidden = hidden + self.node_likeness(graph.node_likeness[rows])
+            encoded.append(self.node_encoder.after_first(hidden))
             at_earlier.append(linear(features, of_earlier))
             at_later.append(linear(features, of_later))
         from_earlier, from_later = _joined(at_earlier), _joined(at_later)
@@ -164,7 +187,10 @@ class TrackletBlock(nn.Module):
             else:
                 earlier, later = graph.edge_index[:, rows]
                 ends = from_earlier.index_select(0, earlier) + from_later.index_select(0, later)
-            edges.append(self.edge_encoder.after_first(linear(features, of_edge, bias) + ends))
+            hidden = linear(features, of_edge, bias) + ends
+            if graph.edge_likeness is not None:
+                hidden = hidden + self.edge_likeness(graph.edge_likeness[rows])
+            edges.append(self.edge_encoder.after_first(hidden))
         return _joined(encoded), _joined(edges)
 
 
@@ -183,20 +209,16 @@ class TrackletScorer(nn.Module):
     """All blocks of the default recipe.
 
     Args:
-        node_width: G.
-        edge_width: F.
+        inputs: widths of what nodes and edges know.
         slots: for each level the name of the block that serves it.
         widths: of every block, by name.
     """
 
-    def __init__(self, node_width: int, edge_width: int, slots: list[str], widths: Mapping[str, ScorerConfig]) -> None:
+    def __init__(self, inputs: InputWidths, slots: list[str], widths: Mapping[str, ScorerConfig]) -> None:
         super().__init__()
         self.slots = list(slots)
         self.blocks = nn.ModuleDict(
-            {
-                slot: TrackletBlock(node_width, edge_width, slots.count(slot), widths[slot])
-                for slot in dict.fromkeys(slots)
-            }
+            {slot: TrackletBlock(inputs, slots.count(slot), widths[slot]) for slot in dict.fromkeys(slots)}
         )
         self._row = [slots[:level].count(slot) for level, slot in enumerate(slots)]
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
+from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, measure_looks
 from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.membership import NUM_FEATURES, membership_features
@@ -25,7 +26,7 @@ from sushi_lg.graph.second_look import find_contacts, places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, in_groups, split
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.tracklet_scorer import FeatureNorm, TrackletScorer
+from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
@@ -70,8 +71,7 @@ class HierarchicalTracker(nn.Module):
         config.validate()
         self.config = config
         self.scorer = TrackletScorer(
-            config.evidence.node_width,
-            config.evidence.edge_width,
+            InputWidths(config.evidence.node_width, config.evidence.edge_width, NODE_WIDTH, EDGE_WIDTH),
             [level.slot for level in config.levels],
             config.blocks,
         )
@@ -178,9 +178,11 @@ class HierarchicalTracker(nn.Module):
     def _levels(
         self, detections: Detections, solvers: list[Solver], with_labels: bool, overlap: Tensor
     ) -> Iterator[Level]:
-        looks = any(level.second_look for level in self.config.levels)
+        asks_again = any(level.second_look for level in self.config.levels)
+        with stage("features"):
+            looks = measure_looks(detections, overlap)
         with stage("second look"):
-            contacts = find_contacts(detections, self.config.second_look) if looks else None
+            contacts = find_contacts(detections, self.config.second_look) if asks_again else None
 
         def reopen(detections: Detections, tracklets: Tracklets) -> Tracklets:
             assert contacts is not None
@@ -195,6 +197,7 @@ class HierarchicalTracker(nn.Module):
                 level.min_length,
                 level.min_longer,
                 overlap,
+                looks,
                 in_parts=not torch.is_grad_enabled(),
             )
 

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from sushi_lg.data.augment import AugmentConfig, augment, imagine_detections, mirror, overlay, reverse, subsample
 from sushi_lg.data.clips import Clip
+from sushi_lg.data.imagined_appearance import imagine_appearance
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.structures import Detections, Record
 from sushi_lg.training.sources import Source
@@ -33,12 +34,15 @@ class SamplingConfig:
         max_length: longest clip. Upper levels join across gaps of up to 128 frames, and learn that from clips with a
             past and a future around such gaps; a crowd gets shorter clips, of about ``budget`` detections.
         stride: probabilities of keeping every frame, every second, every third, ...
+        appearance: share of the batches whose detections get imagined appearance vectors; the others are boxes only,
+            so that one set of weights serves both.
     """
 
     budget: int = 2400
     min_length: int = 64
     max_length: int = 400
     stride: list[float] = field(default_factory=lambda: [0.6, 0.25, 0.15])
+    appearance: float = 0.5
 
     def validate(self) -> None:
         """Check what no single field can.
@@ -52,6 +56,8 @@ class SamplingConfig:
             raise ConfigError(f"sampling.min_length: {self.min_length} is not in 2 .. {self.max_length} (max_length)")
         if not self.stride or min(self.stride) < 0 or sum(self.stride) <= 0:
             raise ConfigError(f"sampling.stride: {self.stride} are no probabilities")
+        if not 0 <= self.appearance <= 1:
+            raise ConfigError(f"sampling.appearance: {self.appearance} is no probability", "give one from 0 to 1")
 
 
 @dataclass(frozen=True)
@@ -108,6 +114,8 @@ class BatchSampler:
             clips.append(clip)
             total += len(clip)
             empty = 0
+        if self._rng.random() < self.config.appearance:
+            clips = [imagine_appearance(clip, self._rng) for clip in clips]
         return to_batch(clips)
 
     def state(self) -> dict[str, Any]:
