@@ -39,6 +39,10 @@ def track(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="DIR", help="Where results go; runs/track-<recipe>-<name>.")
     ] = None,
+    appearance: Annotated[
+        Path | None,
+        typer.Option("--appearance", metavar="DIR", help="Galleries made by `sushi-lg embed`; none = boxes only."),
+    ] = None,
     memory: Annotated[
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Plan for this much: 4GB, 800MB (of 1024)."),
@@ -61,13 +65,14 @@ def track(
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
     # What only says how to compute is no part of the result's settings.
     workers, is_published = run.pop("workers"), run.pop("is_published")
+    embedders = _embedders(appearance, sequences)
     device = find_device(run["device"])
     workers = _at_once(workers, device, len(sequences))
     tracker, notes = _make_tracker(settings, weights)
     if memory is not None:
         workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
-    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, **run})
+    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, "appearance": embedders, **run})
 
     from sushi_lg.tracking.run import track_sequences
 
@@ -84,6 +89,7 @@ def track(
             device=device,
             notes=notes,
             workers=workers,
+            galleries=appearance,
         ):
             reports.append(report)
             typer.echo(
@@ -110,10 +116,22 @@ def track(
         for r in reports
     ]
     typer.echo(format_table(rows))
+    used = ", ".join(sorted({text.split()[0] for text in embedders.values()}))
+    typer.echo(f"association by {f'boxes and appearance ({used})' if embedders else 'boxes only'}")
     if source.get("absent"):
         absent = source["absent"]
         typer.echo(f"note: {len(absent)} sequences of {source['split']} have no data: {', '.join(absent)}")
     typer.echo(f"wrote {folder / 'tracks'}")
+
+
+def _embedders(galleries: Path | None, sequences: list[Sequence]) -> dict[str, str]:
+    """Return name and fingerprint of the embedder of every gallery, by sequence; stops where one is absent."""
+    from sushi_lg.data.gallery import open_gallery
+
+    if galleries is None:
+        return {}
+    about = {sequence.name: open_gallery(galleries, sequence.name).about for sequence in sequences}
+    return {name: f"{one.embedder} {one.fingerprint}" for name, one in about.items()}
 
 
 def _at_once(workers: int, device: str, sequences: int) -> int:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.data.files import visible_children, warn_once
+from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.image_size import image_size
 from sushi_lg.data.layouts import Layout, layout_of
 from sushi_lg.data.mot_format import MotTable, OnBadRow, read_table
@@ -149,6 +150,7 @@ class Sequence:
         min_score: float | None = None,
         on_bad_row: OnBadRow = "error",
         use_camera: bool = True,
+        galleries: str | Path | None = None,
     ) -> Detections:
         """Read the detections of the view as one clip.
 
@@ -157,13 +159,15 @@ class Sequence:
             min_score: Keep detections of at least this score; None keeps all (some public detectors score below 0).
             on_bad_row: See ``read_table``.
             use_camera: Read ``gmc.txt`` where there is one.
+            galleries: Folder of appearance vectors (``<sequence>.npy``), made from this detection file.
 
         Returns:
             Detections sorted by frame, file order inside a frame, frames 0-based in the view, boxes 0-based,
-            ``identity`` -1 everywhere. ``camera`` maps to the pixels of the first frame of the view.
+            ``identity`` -1 everywhere. ``camera`` maps to the pixels of the first frame of the view; ``embedding``
+            holds the vectors of the gallery.
 
         Raises:
-            DataError: from reading; names file and line.
+            DataError: from reading, by file and line; no gallery, or one made from other boxes.
         """
         import torch
 
@@ -172,11 +176,15 @@ class Sequence:
         table = read_table(
             self.detections_path(stem), "detections", on_bad_row=on_bad_row, sequence_length=self.info.length
         )
-        table = self._renumbered(table)
+        gallery = None if galleries is None else open_gallery(galleries, self.name)
+        if gallery is not None:
+            gallery.check(table)
+        chosen = np.flatnonzero(self._in_view(table))
         if min_score is not None:
-            table = table.select(table.confidence >= min_score)
-        table = table.select(np.argsort(table.frame, kind="stable"))
-        frame = table.frame - 1
+            chosen = chosen[table.confidence[chosen] >= min_score]
+        chosen = chosen[np.argsort(table.frame[chosen], kind="stable")]
+        table = table.select(chosen)
+        frame = table.frame - self.first
         empty = self.length - len(np.unique(frame))
         if empty:
             logger.warning("%s: %d of %d frames have no detection", self.name, empty, self.length)
@@ -190,6 +198,7 @@ class Sequence:
             clip=torch.zeros(count, dtype=torch.int64),
             frame_rate=torch.tensor([self.info.frame_rate], dtype=torch.float32),
             image_size=torch.tensor([[self.info.width, self.info.height]], dtype=torch.float32),
+            embedding=None if gallery is None else torch.from_numpy(gallery.vectors[chosen].astype(np.float32)),
             camera=None if camera is None else torch.from_numpy(camera[frame]),
         )
 
@@ -245,11 +254,13 @@ class Sequence:
             return table.select(self.info.layout.scored_rows(table))
         return table
 
+    def _in_view(self, table: MotTable) -> NDArray[np.bool_]:
+        return (table.frame >= self.first) & (table.frame < self.first + self.length)
+
     def _renumbered(self, table: MotTable) -> MotTable:
         if self.is_whole:
             return table
-        inside = (table.frame >= self.first) & (table.frame < self.first + self.length)
-        table = table.select(inside)
+        table = table.select(self._in_view(table))
         return replace(table, frame=table.frame - (self.first - 1))
 
 

@@ -43,6 +43,7 @@ class SequenceReport:
         trajectories: number of trajectories written.
         boxes: number of boxes written, filled ones included.
         filled: how many of them were interpolated.
+        appearance: whether the detections carried appearance vectors.
         seconds: loading, tracking and writing.
     """
 
@@ -53,6 +54,7 @@ class SequenceReport:
     trajectories: int
     boxes: int
     filled: int
+    appearance: bool
     seconds: float
 
 
@@ -67,6 +69,7 @@ def track_sequences(
     device: torch.device | str = "cpu",
     notes: Mapping[str, object] | None = None,
     workers: int = 1,
+    galleries: Path | None = None,
 ) -> Iterator[SequenceReport]:
     """Track sequences and write ``out/tracks/<sequence>.txt`` with its Parquet table.
 
@@ -82,6 +85,7 @@ def track_sequences(
         device: where to compute.
         notes: kept with every Parquet table.
         workers: sequences at once, as threads that share the cores and the device.
+        galleries: folder with the appearance vectors of every sequence; None = boxes only.
 
     Yields:
         A report after each sequence is on disk; of several at once, the one that is done first comes first. An error
@@ -91,7 +95,7 @@ def track_sequences(
     def track_one(sequence: Sequence) -> SequenceReport:
         began = time.perf_counter()
         with stage("load"):
-            detections = sequence.load_detections(stem, on_bad_row=on_bad_row)
+            detections = sequence.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries)
         if len(detections) == 0:
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
         table = tracker.track(
@@ -112,6 +116,7 @@ def track_sequences(
             trajectories=len(set(table.track_id.tolist())),
             boxes=len(table),
             filled=int(table.is_interpolated.sum()),
+            appearance=detections.embedding is not None,
             seconds=time.perf_counter() - began,
         )
 
