@@ -2,10 +2,13 @@
 
 Frames are numbered 0, 1, 2, ... in the order of presentation, whatever time stamps a file carries, so a number means
 the same picture on every machine. Reading never seeks: a seek to a time lands beside the frame in many files.
+
+Time stamps serve only to tell which frames are absent from a damaged file (``decode_frames``).
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -13,7 +16,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from av.video.reformatter import Colorspace
+from av.video.reformatter import Colorspace, VideoReformatter
 from numpy.typing import NDArray
 
 from sushi_lg.data.files import atomic_path
@@ -33,6 +36,9 @@ class VideoInfo:
         frame_rate: Average frames per second.
         width: Picture width in pixels.
         height: Picture height in pixels.
+        indexed: Number of frames the index of an MP4 or MOV file lists; more than ``length`` where the end of the file
+            is missing. ``length`` in files of other kinds.
+        times: Time stamp of each frame in the units of the file, ascending; None where the file has no usable ones.
     """
 
     path: Path
@@ -40,6 +46,15 @@ class VideoInfo:
     frame_rate: float
     width: int
     height: int
+    indexed: int
+    times: tuple[int, ...] | None
+
+
+@dataclass(frozen=True)
+class LostFrame:
+    """A frame that cannot be had, and why."""
+
+    reason: str
 
 
 def probe_video(path: str | Path) -> VideoInfo:
@@ -52,13 +67,85 @@ def probe_video(path: str | Path) -> VideoInfo:
     try:
         with av.open(str(path)) as container:
             stream = _video_stream(path, container)
-            length = sum(packet.size > 0 for packet in container.demux(stream))
+            times: list[int | None] = []
+            in_order = True  # every frame is whole by itself, so packets come in the order of presentation
+            for packet in container.demux(stream):
+                if packet.size > 0 and not packet.is_discard:  # an edit list cuts frames that stay in the file
+                    times.append(packet.pts)
+                    in_order &= packet.is_keyframe
             rate = stream.average_rate or stream.guessed_rate
-            if not rate or not length:
+            if not rate or not times:
                 raise DataError(f"{path}: no frame rate or no frames in the file", "encode the video again")
-            return VideoInfo(path, length, float(rate), stream.codec_context.width, stream.codec_context.height)
+            length, kind, context = len(times), container.format.name, stream.codec_context
+            known = sorted(time for time in times if time is not None)
+            # AVI numbers packets in the order of decoding, which is another one where frames look ahead.
+            usable = len(set(known)) == length and (in_order or kind != "avi")
+            indexed = max(length, stream.frames) if "mp4" in kind and length == len(known) else length
+            return VideoInfo(
+                path, length, float(rate), context.width, context.height, indexed, tuple(known) if usable else None
+            )
     except (av.FFmpegError, OSError) as error:
         raise _unreadable(path, error) from error
+
+
+def decode_frames(
+    info: VideoInfo, first: int = 0, stop: int | None = None, *, threads: int = 0
+) -> Iterator[tuple[int, av.VideoFrame | LostFrame]]:
+    """Yield each of frames ``first`` .. ``stop - 1`` once and in order, with what the decoder made of it.
+
+    In a sound file these are the frames and numbers of ``read_frames``. In a damaged one a frame is lost when the
+    decoder gives none, or marks it as put together from its neighbours ("concealed"). The others keep their numbers,
+    found by their time stamps. Two things cannot be told: frames that lean on a lost one may show traces of the damage
+    up to the next key frame; and what a damaged file no longer lists at all is not missed, unless it is an MP4 or MOV,
+    whose index lists all frames in one place.
+
+    Args:
+        info: Of the file.
+        first: First frame.
+        stop: The frame after the last one; None = ``info.indexed``.
+        threads: Of the decoder; 0 = as many as it likes. Several may lose sound frames together with a damaged one.
+
+    Raises:
+        DataError: the file cannot be read, or is damaged and its time stamps do not tell which frames are absent.
+    """
+    stop = info.indexed if stop is None else min(stop, info.indexed)
+    number_of = _numbers(info)
+    expected, fault = 0, ""
+    for frame in _decoded(info.path, threads):
+        if isinstance(frame, LostFrame):
+            fault = fault or frame.reason
+            continue
+        number = expected if number_of is None else number_of.get(frame.pts if frame.pts is not None else -1, expected)
+        number = max(number, expected)
+        if number_of is None and fault:
+            break
+        for lost in range(max(expected, first), min(number, stop)):
+            yield lost, LostFrame(fault or "its data is missing")
+        if number > expected:
+            fault = ""
+        if number >= stop:
+            return
+        if number >= first:
+            yield number, LostFrame("damaged data, concealed by the decoder") if frame.is_corrupt else frame
+        expected = number + 1
+    if expected < stop and number_of is None:
+        reason = fault or f"{info.length - expected} frames fewer than the file has packets"
+        raise DataError(
+            f"{info.path}: cannot be read after frame {expected - 1} ({reason}), and without time stamps nothing tells "
+            "which frames are absent",
+            "copy or encode the video again",
+        )
+    last = max(number_of.values()) if number_of is not None else info.length - 1
+    for lost in range(max(expected, first), stop):
+        yield lost, LostFrame("the file ends before it" if lost > last else fault or "its data is missing")
+
+
+def picture_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Return the (H, W, 3) uint8 picture of a decoded frame, blue first; may run on several threads at once."""
+    if not hasattr(_of_thread, "reformatter"):
+        _of_thread.reformatter = VideoReformatter()  # keeps tables that are costly to make for every frame
+    converted = _of_thread.reformatter.reformat(frame, format="bgr24", threads=1)
+    return converted.to_ndarray().astype(np.uint8, copy=False)
 
 
 def read_frames(path: str | Path, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -129,6 +216,45 @@ def write_video(
             raise DataError(f"{path}: no frames to write")
         container.mux(stream.encode())
     return count
+
+
+_of_thread = threading.local()
+
+
+def _decoded(path: Path, threads: int) -> Iterator[av.VideoFrame | LostFrame]:
+    """Yield what comes out of the decoder; packets it refuses as ``LostFrame``, somewhere near their place."""
+    try:
+        with av.open(str(path)) as container:
+            stream = _video_stream(path, container)
+            stream.thread_type = "AUTO"
+            stream.codec_context.thread_count = threads
+            for packet in container.demux(stream):
+                try:
+                    frames = packet.decode()
+                except av.FFmpegError as error:
+                    yield LostFrame(str(error.strerror or error))
+                    continue
+                yield from frames
+    except (av.FFmpegError, OSError) as error:
+        raise _unreadable(path, error) from error
+
+
+def _numbers(info: VideoInfo) -> dict[int, int] | None:
+    """Return the frame number of each time stamp, or None without usable ones."""
+    if info.times is None:
+        return None
+    if info.indexed == info.length:
+        return {time: number for number, time in enumerate(info.times)}
+    # The end is missing, and with it frames between the last ones that are there: only an even pace tells numbers.
+    step = min((b - a for a, b in zip(info.times, info.times[1:], strict=False)), default=1)
+    offsets = [time - info.times[0] for time in info.times]
+    if any(offset % step for offset in offsets) or offsets[-1] // step >= info.indexed:
+        raise DataError(
+            f"{info.path}: ends early ({info.length} of {info.indexed} frames), and frames are not evenly spaced, so "
+            "the numbers of the last ones are unknown",
+            "copy or encode the video again",
+        )
+    return {time: offset // step for time, offset in zip(info.times, offsets, strict=True)}
 
 
 def _video_stream(path: Path, container: av.container.InputContainer) -> av.VideoStream:
