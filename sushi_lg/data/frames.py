@@ -173,10 +173,7 @@ class FrameSource(ABC):
 
 
 class VideoFrames(FrameSource):
-    """Frames of a video file; ``decode_frames`` says what is guaranteed about damaged ones.
-
-    With ``on_bad_image='skip'`` one thread decodes, so that what a damaged file looks like does not depend on timing.
-    """
+    """Frames of a video file; ``decode_frames`` says what is guaranteed about damaged ones."""
 
     def __init__(
         self, info: VideoInfo, on_bad_image: OnBadImage = "error", *, name: str = "", frame_rate: float | None = None
@@ -187,18 +184,11 @@ class VideoFrames(FrameSource):
         super().__init__(info.path, name, info.indexed, frame_rate or info.frame_rate, size, on_bad_image)
 
     def _loads(self, first: int, stop: int) -> Iterator[tuple[int, _Load]]:
-        yield from self._decode(first, stop, threads=1 if self.on_bad_image == "skip" else 0)
-
-    def _decode(self, first: int, stop: int, threads: int) -> Iterator[tuple[int, _Load]]:
-        for number, frame in decode_frames(self.info, first, stop, threads=threads):
-            if not isinstance(frame, LostFrame):
-                # bound now: the loop goes on before the function is called
-                yield number, lambda frame=frame: picture_of(frame)  # type: ignore[misc]
-            elif threads == 1:
+        for number, frame in decode_frames(self.info, first, stop):
+            if isinstance(frame, LostFrame):
                 yield number, _raising(frame.reason)
-            else:  # a decoder of several threads drops sound frames together with a damaged one
-                yield from self._decode(number, stop, threads=1)
-                return
+            else:  # bound now: the loop goes on before the function is called
+                yield number, lambda frame=frame: picture_of(frame)  # type: ignore[misc]
 
     def _files(self) -> list[tuple[int, Path]]:
         return [(0, self.info.path)]

@@ -89,7 +89,7 @@ def probe_video(path: str | Path) -> VideoInfo:
 
 
 def decode_frames(
-    info: VideoInfo, first: int = 0, stop: int | None = None, *, threads: int = 0
+    info: VideoInfo, first: int = 0, stop: int | None = None
 ) -> Iterator[tuple[int, av.VideoFrame | LostFrame]]:
     """Yield each of frames ``first`` .. ``stop - 1`` once and in order, with what the decoder made of it.
 
@@ -99,11 +99,13 @@ def decode_frames(
     up to the next key frame; and what a damaged file no longer lists at all is not missed, unless it is an MP4 or MOV,
     whose index lists all frames in one place.
 
+    One thread decodes. Several would be faster, but lose sound frames together with a damaged one, and now and then
+    forget to mark what was concealed.
+
     Args:
         info: Of the file.
         first: First frame.
         stop: The frame after the last one; None = ``info.indexed``.
-        threads: Of the decoder; 0 = as many as it likes. Several may lose sound frames together with a damaged one.
 
     Raises:
         DataError: the file cannot be read, or is damaged and its time stamps do not tell which frames are absent.
@@ -111,7 +113,7 @@ def decode_frames(
     stop = info.indexed if stop is None else min(stop, info.indexed)
     number_of = _numbers(info)
     expected, fault = 0, ""
-    for frame in _decoded(info.path, threads):
+    for frame in _decoded(info.path):
         if isinstance(frame, LostFrame):
             fault = fault or frame.reason
             continue
@@ -221,13 +223,12 @@ def write_video(
 _of_thread = threading.local()
 
 
-def _decoded(path: Path, threads: int) -> Iterator[av.VideoFrame | LostFrame]:
+def _decoded(path: Path) -> Iterator[av.VideoFrame | LostFrame]:
     """Yield what comes out of the decoder; packets it refuses as ``LostFrame``, somewhere near their place."""
     try:
         with av.open(str(path)) as container:
             stream = _video_stream(path, container)
-            stream.thread_type = "AUTO"
-            stream.codec_context.thread_count = threads
+            stream.codec_context.thread_count = 1
             for packet in container.demux(stream):
                 try:
                     frames = packet.decode()
