@@ -1,0 +1,85 @@
+"""Detectors by name or file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from sushi_lg.data.models import FoundModel, find_model
+from sushi_lg.detection.boxes import BoxSettings
+from sushi_lg.detection.protocol import Detector
+from sushi_lg.errors import ConfigError, WeightsError
+
+FAMILIES = ("yolox", "nanodet", "grounding_dino")
+
+
+def load_detector(
+    name_or_path: str | Path,
+    *,
+    prompt: str | None = None,
+    device: str = "cpu",
+    min_score: float | None = None,
+    threads: int = 1,
+    allow_download: bool | None = None,
+) -> Detector:
+    """Return a detector ready to run.
+
+    Args:
+        name_or_path: Name of a card, path of a file or folder, ``NAME=PATH`` or a card of one's own; see
+            ``sushi_lg.data.models.find_model``. An ONNX file with inputs and outputs of the YOLOX family is taken as
+            one; a folder with a transformers configuration is read as Grounding DINO.
+        prompt: What to look for: any text for Grounding DINO, a class by name or number for the others; None for
+            persons.
+        device: ``cpu``, ``cuda`` or ``cuda:N``.
+        min_score: Boxes below are left out; None for the default of the family, low because a tracker uses weak boxes.
+        threads: Of onnxruntime inside one network; torch has its own setting.
+        allow_download: See ``find_model``.
+
+    Raises:
+        WeightsError: no such model, file or class, or a file that does not fit; says what to do.
+        ConfigError: an impossible threshold or prompt.
+    """
+    found = find_model(name_or_path, "detector", allow_download=allow_download, recognise=_recognise)
+    family = found.card.family
+    if family == "grounding_dino":
+        from sushi_lg.detection.grounding_dino import GroundingDino, GroundingDinoSettings
+
+        dino = GroundingDinoSettings()
+        dino = replace(dino, prompt=prompt or dino.prompt, min_score=_checked(min_score, dino.min_score))
+        return GroundingDino(found, dino, device=device)
+    settings = BoxSettings(wanted=prompt)
+    settings = replace(settings, min_score=_checked(min_score, settings.min_score))
+    if family == "yolox":
+        from sushi_lg.detection.yolox import Yolox
+
+        return Yolox(found.card, _file(found), settings, device=device, threads=threads)
+    if family == "nanodet":
+        from sushi_lg.detection.nanodet import Nanodet
+
+        return Nanodet(found.card, _file(found), settings, device=device, threads=threads)
+    raise WeightsError(f"{found.card.name}: no detector of family {family!r}", f"families: {', '.join(FAMILIES)}")
+
+
+def _recognise(path: Path) -> str | None:
+    """Return the name of the card for a file or folder that none knows."""
+    if path.is_dir():
+        return "grounding_dino_tiny" if (path / "config.json").is_file() else None
+    if path.suffix == ".onnx":
+        from sushi_lg.detection.yolox import looks_like_yolox
+
+        return "yolox_custom" if looks_like_yolox(path) else None
+    return None
+
+
+def _file(found: FoundModel) -> Path:
+    if found.path is None or not found.path.is_file():
+        raise WeightsError(f"{found.path}: a folder; {found.card.name} is one file", "give the .onnx file")
+    return found.path
+
+
+def _checked(min_score: float | None, default: float) -> float:
+    if min_score is None:
+        return default
+    if not 0 <= min_score <= 1:
+        raise ConfigError(f"min_score {min_score} is not in 0 .. 1", "give a probability")
+    return min_score
