@@ -180,3 +180,14 @@ def test_a_job_that_dies_between_the_two_files_leaves_no_false_pair(
     assert not has_gallery(tmp_path, "s", key)
     with pytest.raises(DataError, match="unfinished"):
         open_gallery(tmp_path, "s")
+
+
+def test_blocks_are_read_one_at_a_time(tmp_path: Path) -> None:
+    key = about(table_of(tmp_path / "det.txt"))
+    whole = unit_vectors(vectors(10))
+    path = write_gallery(tmp_path / "g", "s", (whole[at : at + 1] for at in range(10)), key)
+    assert path.read_bytes() == write_gallery(tmp_path / "one", "s", whole, key).read_bytes()
+    assert (np.load(path) == whole).all()
+    with pytest.raises(ValueError, match="no block"):
+        write_gallery(tmp_path / "g", "s", [], key)
+    assert has_gallery(tmp_path / "g", "s", key)

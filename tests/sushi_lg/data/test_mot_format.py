@@ -10,7 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sushi_lg.data import mot_format
-from sushi_lg.data.mot_format import read_table, write_results
+from sushi_lg.data.mot_format import read_table, rounded_boxes, write_detections, write_results
 from sushi_lg.errors import DataError
 
 GOOD = "1,1,10,20,30,40,0.9,-1,-1,-1"
@@ -285,3 +285,24 @@ def test_semicolons_are_named(tmp_path: Path) -> None:
     path.write_text("1;-1;10;20;30;40;0.9\n2;-1;10;20;30;40;0.9\n")
     with pytest.raises(DataError, match=r"det\.txt:1: cells are separated by ';'"):
         read_table(path, "detections")
+
+
+def test_detections_come_back_as_announced(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    boxes = np.concatenate([rng.normal(0, 700, (500, 2)), rng.uniform(0.01, 900, (500, 2))], axis=1).astype(np.float32)
+    frame = np.sort(rng.integers(0, 40, 500))
+    score = rng.uniform(size=500).astype(np.float32)
+    write_detections(tmp_path / "det" / "a.txt", frame, boxes, score)
+    table = read_table(tmp_path / "det" / "a.txt")
+    assert (table.frame == frame + 1).all() and (table.track_id == -1).all()
+    ltwh = rounded_boxes(boxes)
+    assert (table.left - 1 == ltwh[:, 0]).all() and (table.boxes_ltwh[:, 2:] == ltwh[:, 2:]).all()
+    assert np.abs(ltwh - boxes).max() <= 0.0006
+    assert (rounded_boxes(ltwh) == ltwh).all()
+    assert np.abs(table.confidence - score).max() < 1e-6
+    write_detections(tmp_path / "b.txt", frame, ltwh, table.confidence)
+    assert (tmp_path / "b.txt").read_bytes() == (tmp_path / "det" / "a.txt").read_bytes()
+    write_detections(tmp_path / "none.txt", np.zeros(0, int), np.zeros((0, 4)), [])
+    assert len(read_table(tmp_path / "none.txt")) == 0
+    with pytest.raises(DataError, match="not positive"):
+        write_detections(tmp_path / "c.txt", [0], [[1, 1, 0.0001, 5]], [0.5])

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.nn import pieces
-from sushi_lg.nn.tracklet_scorer import ScorerConfig, TrackletScorer
+from sushi_lg.nn.tracklet_scorer import InputWidths, ScorerConfig, TrackletScorer
 
 STEPS = 3
 
@@ -17,7 +17,7 @@ STEPS = 3
 def scorer() -> TrackletScorer:
     torch.manual_seed(0)
     config = ScorerConfig(node_dim=8, edge_dim=6, hidden_dim=10, num_steps=STEPS)
-    return TrackletScorer(5, 4, ["only"], {"only": config}).eval()
+    return TrackletScorer(InputWidths(5, 4, 2, 3), ["only"], {"only": config}).eval()
 
 
 def chain(nodes: int, reach: int, lazy: bool = False) -> LevelGraph:
@@ -25,6 +25,7 @@ def chain(nodes: int, reach: int, lazy: bool = False) -> LevelGraph:
     generator = torch.Generator().manual_seed(nodes)
     pairs = [(a, b) for b in range(nodes) for a in range(max(0, b - reach), b)]
     edges, table = torch.randn(len(pairs), 4, generator=generator), torch.randn(nodes, 5, generator=generator)
+    alike, own = torch.randn(len(pairs), 3, generator=generator), torch.randn(nodes, 2, generator=generator)
 
     def rows_of(values: Tensor) -> Tensor | Rows:
         return Rows(tuple(values.shape), lambda rows: values[rows]) if lazy else values
@@ -36,6 +37,8 @@ def chain(nodes: int, reach: int, lazy: bool = False) -> LevelGraph:
         node_features=rows_of(table),
         num_nodes=nodes,
         num_candidates=len(pairs),
+        edge_likeness=rows_of(alike),
+        node_likeness=rows_of(own),
     )
 
 

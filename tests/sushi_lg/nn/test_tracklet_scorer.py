@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from sushi_lg.graph.structures import LevelGraph
-from sushi_lg.nn.tracklet_scorer import FeatureNorm, ScorerConfig, TrackletScorer
+from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, ScorerConfig, TrackletScorer
 
 CONFIG = ScorerConfig(node_dim=8, edge_dim=6, hidden_dim=10, num_steps=3)
 SLOTS = ["low", "high", "high"]
@@ -17,8 +17,8 @@ WIDTHS = dict.fromkeys(SLOTS, CONFIG)
 
 @pytest.fixture
 def scorer() -> TrackletScorer:
-    torch.manual_seed(0)
-    return TrackletScorer(5, 4, SLOTS, WIDTHS).eval()
+    torch.manual_seed(1)
+    return TrackletScorer(InputWidths(node=5, edge=4, node_likeness=2, edge_likeness=3), SLOTS, WIDTHS).eval()
 
 
 def graph(edges: list[tuple[int, int]], nodes: int = 6, seed: int = 0) -> LevelGraph:
@@ -115,7 +115,7 @@ def test_without_edges(scorer: TrackletScorer, nodes: int) -> None:
 
 def test_gradients_reach_every_parameter_that_serves(scorer: TrackletScorer) -> None:
     scorer.train()
-    scores = scorer(graph(EDGES), 1)
+    scores = scorer(seen(graph(EDGES)), 1)
     (scores.step_logits.square().mean() + scores.node_logits.square().mean()).backward()
     silent = [name for name, value in scorer.named_parameters() if value.grad is None]
     assert silent and all(name.startswith("blocks.low") for name in silent)
@@ -131,3 +131,30 @@ def test_norm_standardises_and_cuts() -> None:
     torch.testing.assert_close(out.std(dim=0), torch.tensor([1.0, 1.0, 0.0]), rtol=0, atol=1e-3)
     assert norm(torch.tensor([[1e6, -1e6, 8.0]])).tolist()[0] == pytest.approx([10, -10, 1], abs=1e-3)
     assert set(dict(norm.named_buffers())) == {"mean", "scale"}
+
+
+def seen(graph: LevelGraph, seed: int = 1) -> LevelGraph:
+    random = torch.Generator().manual_seed(seed)
+    return replace(
+        graph,
+        edge_likeness=torch.randn(graph.num_edges, 3, generator=random),
+        node_likeness=torch.randn(graph.num_nodes, 2, generator=random),
+    )
+
+
+def test_how_people_look_changes_scores_and_is_learned_from(scorer: TrackletScorer) -> None:
+    plain = graph(EDGES)
+    without, with_looks = scorer(plain, 1), scorer(seen(plain), 1)
+    assert bool((without.probability != with_looks.probability).all())
+    with_looks.probability.sum().backward()
+    block = scorer.blocks["high"]
+    assert float(block.edge_likeness.weight.grad.abs().min()) > 0
+    assert float(block.node_likeness.weight.grad.abs().min()) > 0
+
+
+def test_looks_that_say_nothing_are_no_looks(scorer: TrackletScorer) -> None:
+    plain = graph(EDGES)
+    silent = replace(plain, edge_likeness=torch.zeros(5, 3), node_likeness=torch.zeros(6, 2))
+    assert torch.equal(scorer(plain, 1).probability, scorer(silent, 1).probability)
+    scorer(plain, 1).probability.sum().backward()
+    assert scorer.blocks["high"].edge_likeness.weight.grad is None

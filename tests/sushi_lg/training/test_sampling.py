@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -117,3 +118,12 @@ def test_sequences_without_detections_do_not_hang(sources: list[Source]) -> None
     empty = Source(1.0, [type(sequence)("empty", sparse, False)])
     with pytest.raises(DataError, match="clips in a row"):
         BatchSampler([empty], SMALL, AugmentConfig(harder=0.0), (0,)).sample()
+
+
+@pytest.mark.parametrize(("share", "expected"), [(0.0, 0), (1.0, 12), (0.5, None)])
+def test_some_batches_show_how_people_look(sources: list[Source], share: float, expected: int | None) -> None:
+    sampler = BatchSampler(sources, replace(SMALL, appearance=share), AugmentConfig(), (0, 0))
+    batches = [sampler.sample() for _ in range(12)]
+    seen = [batch.detections.embedding for batch in batches if batch.detections.embedding is not None]
+    assert len(seen) == expected if expected is not None else 0 < len(seen) < 12
+    assert all(bool((vectors.square().sum(dim=1) - 1 < 1e-4).all()) for vectors in seen)
