@@ -1,6 +1,6 @@
 """Work ahead of whoever reads: results in order, a bounded number of items on the way, threads that end.
 
-Two generators to be chained. What they start ends when they are exhausted, closed, or dropped by an error.
+Generators to be chained. What they start ends when they are exhausted, closed, or dropped by an error.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from sushi_lg.errors import SushiError
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -105,6 +107,13 @@ def in_background(items: Iterable[T], *, ahead: int, name: str = "reader") -> Ge
     finally:
         stop.set()
         thread.join()
+
+
+def placed(error: Exception, place: str) -> Exception:
+    """Return what to raise in place of ``error`` so that it names the place; errors of this package stay their kind."""
+    if isinstance(error, SushiError):
+        return type(error)(f"{place}: {error.message}", error.remedy)
+    return RuntimeError(f"{place}: {type(error).__name__}: {error}")
 
 
 def _close(source: Iterator[T]) -> None:

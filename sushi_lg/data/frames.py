@@ -23,12 +23,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from sushi_lg.data.ahead import in_background, map_ahead
+from sushi_lg.data.ahead import in_background, map_ahead, placed
 from sushi_lg.data.files import visible_children
 from sushi_lg.data.image_size import image_size
 from sushi_lg.data.sequence import IMAGE_EXTENSIONS, Sequence, nearest_folder, open_sequence
 from sushi_lg.data.video import LostFrame, VideoInfo, decode_frames, picture_of, probe_video
-from sushi_lg.errors import DataError, SushiError
+from sushi_lg.errors import DataError
 
 logger = logging.getLogger(__name__)
 
@@ -125,10 +125,8 @@ class FrameSource(ABC):
                 return number, None
             try:
                 return number, work(number, picture)
-            except SushiError as error:
-                raise type(error)(f"{self.path}: frame {number}: {error.message}", error.remedy) from error
             except Exception as error:
-                raise RuntimeError(f"{self.path}: frame {number}: {type(error).__name__}: {error}") from error
+                raise placed(error, f"{self.path}: frame {number}") from error
 
         # One item is in the reader's hand and one in ours; the rest is shared between the two queues.
         queued = max(1, (in_flight - 2) // 3)

@@ -13,9 +13,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -113,15 +114,15 @@ def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
 
 
 def write_gallery(
-    folder: str | Path, name: str, vectors: NDArray[np.floating] | Sequence[NDArray[np.floating]], about: GalleryAbout
+    folder: str | Path, name: str, vectors: NDArray[np.floating] | Iterable[NDArray[np.floating]], about: GalleryAbout
 ) -> Path:
     """Write ``folder/<name>.npy`` and then ``folder/<name>.json``; a killed job leaves no pair that does not fit.
 
     Args:
         folder: Where; made if needed.
         name: Name of the sequence.
-        vectors: (N, D), or blocks of rows that together are that (which may be memory-mapped: they are copied block by
-            block). float16 is taken as it is and has to have unit length already, anything wider is scaled.
+        vectors: (N, D), or blocks of rows that together are that, of which one at a time is held. float16 is taken as
+            it is and has to have unit length already, anything wider is scaled.
         about: What they were made from.
 
     Returns:
@@ -129,22 +130,26 @@ def write_gallery(
 
     Raises:
         DataError: NaN or infinity.
-        ValueError: blocks of different width, or float16 that is not of unit length.
+        ValueError: no block, blocks of different width, or float16 that is not of unit length.
     """
-    blocks = [vectors] if isinstance(vectors, np.ndarray) else list(vectors)
-    widths = {block.shape[1] for block in blocks}
-    if len(widths) != 1:
-        raise ValueError(f"blocks have widths {sorted(widths)}; they must agree")
-    shape = (sum(len(block) for block in blocks), widths.pop())
     path, manifest = _paths(folder, name)
+    rows, dim = 0, None
     with atomic_path(path) as staged, staged.open("wb") as file:
-        header = {"descr": "<f2", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(file, header)
-        for block in blocks:
+        for block in [vectors] if isinstance(vectors, np.ndarray) else vectors:
+            if dim is None:
+                dim = block.shape[1]
+                start = _write_header(file, 0, dim)
+            if block.shape[1] != dim:
+                raise ValueError(f"blocks have widths {sorted((dim, block.shape[1]))}; they must agree")
             for begin in range(0, len(block), _ROWS_AT_ONCE):
                 file.write(_checked(block[begin : begin + _ROWS_AT_ONCE]).astype("<f2", copy=False).tobytes())
+            rows += len(block)
+        if dim is None:
+            raise ValueError("no block of vectors; give one of no rows")
+        file.seek(0)
+        assert _write_header(file, rows, dim) == start, "numpy leaves room in the header for any number of rows"
         manifest.unlink(missing_ok=True)  # the old manifest must never stand beside new vectors
-    content = {"format": FORMAT, "sequence": name, "rows": shape[0], "dim": shape[1], "dtype": "float16"}
+    content = {"format": FORMAT, "sequence": name, "rows": rows, "dim": dim, "dtype": "float16"}
     with atomic_path(manifest) as staged:
         staged.write_text(json.dumps({**content, **asdict(about)}, indent=2) + "\n", encoding="utf-8")
     return path
@@ -186,6 +191,12 @@ def open_gallery(folder: str | Path, name: str) -> Gallery:
 def _paths(folder: str | Path, name: str) -> tuple[Path, Path]:
     # not with_suffix: names of sequences may have dots
     return Path(folder) / f"{name}.npy", Path(folder) / f"{name}.json"
+
+
+def _write_header(file: BinaryIO, rows: int, dim: int) -> int:
+    """Write the header of a ``.npy`` file and return its length."""
+    np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": (rows, dim)})
+    return file.tell()
 
 
 def _checked(block: NDArray[np.floating]) -> NDArray[np.float16]:

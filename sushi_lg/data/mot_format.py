@@ -202,6 +202,45 @@ def write_results(
             file.write(_format_rows(list(rows), decimals).encode("utf-8"))
 
 
+def write_detections(
+    path: str | Path, frame: ArrayLike, boxes_ltwh: ArrayLike, confidence: ArrayLike, *, decimals: int = 3
+) -> None:
+    """Write detections as MOT text: ``frame,-1,left,top,width,height,confidence,-1,-1,-1``, in the order given.
+
+    As ``write_results`` does, this **adds 1 to frame, left and top**. ``rounded_boxes`` tells what reading gives back.
+
+    Args:
+        path: Target; parent folders are made.
+        frame: (R,) integers >= 0, 0-based.
+        boxes_ltwh: (R, 4) left, top (0-based), width, height.
+        confidence: (R,); written with six significant digits.
+        decimals: Digits after the point of the box.
+
+    Raises:
+        DataError: a negative frame, NaN or infinity, or a size that is not positive as written.
+    """
+    count = len(_as_int64(frame, "frame"))
+    # numbered, because nothing says that two detections of a frame are not one object
+    frames, ids, boxes, scores = _checked_results(
+        Path(path), frame, np.arange(1, count + 1), boxes_ltwh, confidence, decimals
+    )
+    boxes[:, :2] += 1.0
+    columns = [frames + 1, np.full_like(ids, -1), *boxes.T, scores]
+    with atomic_path(path) as staged, staged.open("wb") as file:
+        for begin in range(0, count, _ROWS_AT_ONCE):
+            rows = zip(*(column[begin : begin + _ROWS_AT_ONCE].tolist() for column in columns), strict=True)
+            file.write(_format_rows(list(rows), decimals).encode("utf-8"))
+
+
+def rounded_boxes(boxes_ltwh: ArrayLike, *, decimals: int = 3) -> NDArray[np.float64]:
+    """Return (R, 4) 0-based boxes as they come back after ``write_detections`` and ``read_table``, to the last bit."""
+    boxes = np.array(boxes_ltwh, dtype=np.float64).reshape(-1, 4)
+    boxes[:, :2] += 1.0
+    boxes = np.round(boxes, decimals)
+    boxes[:, :2] -= 1.0
+    return boxes
+
+
 def _format_rows(rows: list[tuple[int | float, ...]], decimals: int | None) -> str:
     """Return the text of rows (frame, id, left, top, width, height, confidence)."""
     if decimals is None:
