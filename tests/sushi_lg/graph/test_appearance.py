@@ -7,8 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from toy import cut, make, members, tracklets_of, walkers
 from torch import Tensor
+from toy import cut, make, members, tracklets_of, walkers
 
 from sushi_lg.graph import appearance
 from sushi_lg.graph.appearance import (

@@ -145,6 +145,10 @@ def test_every_parameter_gets_a_gradient(batch: Batch, settings: Settings) -> No
     result = objective(tracker, batch, LossConfig())
     assert len(result.levels) == 3 and torch.isfinite(result.total)
     result.total.backward()
+    silent = [name for name, parameter in tracker.named_parameters() if parameter.grad is None]
+    assert silent and all("likeness" in name for name in silent)
+    seen = replace(batch.detections, embedding=torch.randn(len(batch.detections), 8))
+    objective(tracker, replace(batch, detections=seen), LossConfig()).total.backward()
     assert all(parameter.grad is not None for parameter in tracker.parameters())
     only_first = objective(tracker, batch, LossConfig(), active_levels=1)
     assert len(only_first.levels) == 1
@@ -178,6 +182,8 @@ def test_half_precision_changes_the_loss_little(batch: Batch, settings: Settings
     torch.manual_seed(0)
     tracker = HierarchicalTracker(settings().tracker).train()
     fit_feature_statistics(tracker, [batch])
+    seen = replace(batch.detections, embedding=torch.randn(len(batch.detections), 8))
+    batch = replace(batch, detections=seen)
     full = objective(tracker, batch, LossConfig())
     with torch.autocast("cpu", torch.bfloat16):  # what training does on CUDA
         half = objective(tracker, batch, LossConfig())

@@ -87,7 +87,7 @@ def test_learns_the_toy_world(settings: Settings, held_out: SetConfig, tmp_path:
         validation=[held_out],
         log_every=100,
         random_strictness=False,
-        sampling=SamplingConfig(budget=600, min_length=30, max_length=60, stride=[1.0]),
+        sampling=SamplingConfig(budget=600, min_length=30, max_length=60, stride=[1.0], appearance=0.0),
         loss=LossConfig(edge_prior=2.0),  # batches here have few edges above the lowest level
         tracker=replace(
             settings().tracker,
@@ -112,7 +112,7 @@ def test_learns_the_toy_world(settings: Settings, held_out: SetConfig, tmp_path:
 def test_untrained_is_bad_on_the_toy_world(settings: Settings, held_out: SetConfig, tmp_path: Path) -> None:
     outcome = Trainer(settings(max_iterations=1, validation=[held_out]), tmp_path, ALONE, Watcher()).run()
     (scores,) = outcome.scores.values()
-    assert scores["HOTA"] < 50  # otherwise the test above shows nothing
+    assert scores["HOTA"] < 60  # otherwise the test above shows nothing
 
 
 def test_watching_changes_nothing(settings: Settings, held_out: SetConfig, tmp_path: Path) -> None:
