@@ -338,9 +338,9 @@ def _image_folder(folder: Path, name: str, frame_rate: float | None, on_bad_imag
         try:
             size = image_size(image)
             break
-        except DataError:
+        except DataError as error:
             if on_bad_image == "error":
-                raise
+                raise DataError(error.message, _SKIP) from error
     else:
         raise DataError(f"{folder}: none of {len(images)} images can be read", "copy them again")
     return ImageFrames(folder, name, images, frame_rate, size, on_bad_image)
