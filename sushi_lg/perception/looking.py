@@ -162,8 +162,10 @@ def look(
     embedded = map_ahead(embed, chunks, workers=task.calls, ahead=2 * task.calls + 1, name="embed")
     try:
         yield from _parts(embedded, task, source)
-    finally:
-        embedded.close()
+    finally:  # by hand, because a traceback keeps generators alive, and with them their threads
+        for stage in (embedded, followed, found, seen):
+            if isinstance(stage, Generator):
+                stage.close()
 
 
 def _boxes_by_frame(table: MotTable | None) -> dict[int, NDArray[np.float64]]:
