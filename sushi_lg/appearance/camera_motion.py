@@ -17,6 +17,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -77,8 +78,8 @@ class SmallPicture:
 class CameraMotion:
     """Estimates camera motion from frame to frame.
 
-    ``prepare`` may run on several threads at once, ``step`` runs on one, in the order of the frames. Results do not
-    depend on the number of threads: OpenCV's RANSAC starts from a fixed seed.
+    ``prepare`` and ``step`` may run on several threads at once and in any order; ``settle`` comes last, on the steps of
+    the whole video. Results do not depend on the number of threads: OpenCV's RANSAC starts from a fixed seed.
 
     Attributes:
         settings: What the estimate depends on.
@@ -89,6 +90,7 @@ class CameraMotion:
     settings: CameraMotionSettings = field(default_factory=CameraMotionSettings)
     counts: Counter[str] = field(default_factory=Counter)
     name: str = "lucas_kanade"
+    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def fingerprint(self) -> str:
         """Return a digest of method and settings."""
@@ -123,10 +125,10 @@ class CameraMotion:
             ``settle``); exactly the identity where nothing could be found out (see ``counts``).
         """
         affine, outcome = self._estimate(previous, current, boxes_xyxy_previous)
-        self.counts[outcome] += 1
-        if outcome in ("featureless", "lost"):
-            why = "too few corners outside people" if outcome == "featureless" else "corners do not move together"
-            logger.info("camera motion: %s; no motion taken (step %d)", why, self.counts.total())
+        with self._lock:
+            self.counts[outcome] += 1
+        if outcome != "fitted":
+            logger.info("camera motion: %s; none taken", _WHY[outcome])
         return affine
 
     def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
@@ -163,9 +165,8 @@ class CameraMotion:
         if previous.grey.shape != current.grey.shape:
             raise ValueError(f"frames of two sizes: {previous.grey.shape}, then {current.grey.shape}")
         settings, unmoved = self.settings, np.eye(2, 3)
-        start = previous.corners[
-            _outside(previous.corners, boxes_xyxy * np.tile(previous.scale, 2), settings.box_margin)
-        ]
+        boxes = boxes_xyxy.astype(np.float64) * np.tile(previous.scale, 2)
+        start = previous.corners[_outside(previous.corners, boxes, settings.box_margin)]
         if len(start) < settings.min_agreeing:
             return unmoved, "featureless"
         end, followed, _ = cv2.calcOpticalFlowPyrLK(previous.grey, current.grey, start, None, **_FOLLOW)
@@ -206,6 +207,7 @@ class CameraMotion:
         return np.stack([x[order], y[order]], axis=1).astype(np.float32)
 
 
+_WHY = {"featureless": "too few corners outside people", "lost": "corners do not move together"}
 _LEAST_CORNER = 1e-4  # of cornerMinEigenVal on pixels of 8 bits: below it there is only noise
 _FOLLOW = {"winSize": (15, 15), "maxLevel": 3, "criteria": (3, 20, 0.01)}  # stop after 20 rounds, or below 0.01 pixels
 

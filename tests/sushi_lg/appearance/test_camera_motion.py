@@ -132,10 +132,11 @@ def test_the_same_on_any_number_of_threads() -> None:
             cv2.setNumThreads(number)
             found.append(_step(CameraMotion(), picture, after))
         with ThreadPoolExecutor(4) as pool:
-            found += pool.map(lambda _: _step(CameraMotion(), picture, after), range(8))
+            shared = CameraMotion()
+            found += pool.map(lambda _: _step(shared, picture, after), range(8))
     finally:
         cv2.setNumThreads(threads)
-    assert all((one == found[0]).all() for one in found)
+    assert all((one == found[0]).all() for one in found) and shared.counts == {"fitted": 8}
 
 
 def _chain(right: np.ndarray) -> np.ndarray:
