@@ -6,7 +6,9 @@ BIN := .venv/bin
 TORCH ?= torch==2.13.0
 STAMP := .venv/.installed
 
-.PHONY: install demo test lint format bench clean
+ORACLES := .venv-oracles
+
+.PHONY: install demo test test-oracles lint format bench clean
 
 install: $(STAMP)
 
@@ -34,8 +36,21 @@ format: install
 test: lint
 	$(BIN)/python -m pytest
 
+# What other people's packages answer, against what was recorded of them: RECORD=1 records anew. Their pins would spoil
+# .venv, so they live in an environment of their own that borrows torch and numpy from it.
+test-oracles: $(ORACLES)/.installed
+	$(ORACLES)/bin/python tests/oracles/make_fastreid_fixture.py $(if $(RECORD),,--check)
+	$(BIN)/python -m pytest tests/sushi_lg/appearance/test_fastreid_network.py
+
+$(ORACLES)/.installed: $(STAMP)
+	$(BIN)/python -m venv $(ORACLES)
+	$(ORACLES)/bin/python -m pip install --quiet --no-deps fastreid==1.4.0 yacs termcolor tabulate
+	$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$($(ORACLES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
+	touch $@
+
 bench: install
 	$(BIN)/python benchmarks/suite.py runs/bench.json $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf .venv build dist
+	rm -rf .venv .venv-oracles build dist

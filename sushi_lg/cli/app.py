@@ -26,7 +26,7 @@ VERBS: dict[str, str] = {
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
-    "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code into ours.",
+    "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code, or of fast-reid, into ours.",
     "env": "Show versions, devices and paths, for bug reports.",
 }
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py

@@ -14,14 +14,12 @@ from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn.functional import linear
 
+from sushi_lg.data.checkpoints import read_state_dict
 from sushi_lg.errors import WeightsError
 from sushi_lg.graph.structures import LevelGraph
 from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
@@ -69,9 +67,9 @@ def import_checkpoint(path: str | Path) -> Imported:
         WeightsError: unreadable, unsafe, unknown keys, or numbers that do not come out the same.
     """
     path = Path(path)
-    content = _read(path)
+    state = read_state_dict(path)
     try:
-        return _import(path, unwrap(content))
+        return _import(path, state)
     except WeightsError as error:
         raise WeightsError(f"{path}: {error.message}", error.remedy) from error
 
@@ -161,24 +159,6 @@ def import_state_dict(state: Mapping[str, Tensor], num_levels: int, *, check_cop
     return result
 
 
-def unwrap(content: Any) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a pickle holds
-    """Return the state dict inside a checkpoint: wrappers and DataParallel's prefix removed.
-
-    Raises:
-        WeightsError: no tensors by name.
-    """
-    for wrapper in ("model", "state_dict", "model_state_dict"):
-        if isinstance(content, Mapping) and isinstance(content.get(wrapper), Mapping):
-            content = content[wrapper]
-    named = isinstance(content, Mapping) and all(
-        isinstance(k, str) and isinstance(v, Tensor) for k, v in content.items()
-    )
-    if not named or not content:
-        raise WeightsError("the file does not hold tensors by name", "give a state dict or a checkpoint with one")
-    prefix = "module." if all(key.startswith("module.") for key in content) else ""
-    return {key.removeprefix(prefix): value.float() for key, value in content.items()}
-
-
 def largest_difference(state: Mapping[str, Tensor], tracker: SushiTracker, recipe: str) -> float:
     """Compare our network with a plain evaluation of the original layout on random graphs.
 
@@ -242,23 +222,3 @@ def _new_name(parts: Mapping[str, str], part: str, number: str, kind: str) -> st
     if part not in parts or number not in _LAYERS:
         return None
     return f"{parts[part]}.layers.{_LAYERS[number]}.{kind}"
-
-
-def _read(path: Path) -> Any:  # noqa: ANN401 - whatever a pickle holds
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file", "give a .pth or .safetensors file")
-    if path.suffix == ".safetensors":
-        try:
-            return load_file(path)
-        except SafetensorError as error:
-            raise WeightsError(f"{path}: not a safetensors file ({error})") from error
-    version = tuple(int(number) for number in torch.__version__.split(".")[:2])
-    if version < (2, 6):  # CVE-2025-32434: weights_only was not safe before
-        raise WeightsError(f"torch {torch.__version__} cannot read pickles safely", "install torch 2.6 or newer")
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # a damaged pickle fails in every way there is: IndexError, struct.error, EOFError ...
-        raise WeightsError(
-            f"{path}: not a checkpoint that can be read without running code ({type(error).__name__})",
-            "only tensors are read from checkpoints, never code; re-save it as a plain state dict",
-        ) from error
