@@ -19,6 +19,20 @@ from sushi_lg.errors import ConfigError
 
 
 @dataclass(frozen=True)
+class Conventions:
+    """What a data set means by a trajectory; trackers are scored against it.
+
+    Attributes:
+        hidden_people_annotated: The ground truth goes on while a person is fully hidden. Where it does, filling gaps
+            of a trajectory gains; where not, it costs.
+        return_is_new_identity: Who leaves the picture and comes back is annotated as another person.
+    """
+
+    hidden_people_annotated: bool = True
+    return_is_new_identity: bool = False
+
+
+@dataclass(frozen=True)
 class Layout:
     """How one data set stores a sequence and what its ground truth means.
 
@@ -35,8 +49,8 @@ class Layout:
         scored_classes: Classes that metrics count; None = every row.
         distractor_classes: Classes whose matches are neither right nor wrong.
         zero_flag_is_ignored: Rows with flag 0 carry no identity (only where there is no class column to tell).
-        hidden_people_annotated: Whether the ground truth goes on while a person is fully hidden. Where it does,
-            filling gaps of a trajectory gains; where not, it costs.
+        hidden_people_annotated: See ``Conventions``.
+        return_is_new_identity: See ``Conventions``.
         name_suffixes: Suffixes under which one video occurs several times, preferred one first.
         trackeval_benchmark: ``BENCHMARK`` for TrackEval's MotChallenge2DBox.
     """
@@ -54,8 +68,14 @@ class Layout:
     distractor_classes: tuple[int, ...] = ()
     zero_flag_is_ignored: bool = False
     hidden_people_annotated: bool = True
+    return_is_new_identity: bool = False
     name_suffixes: tuple[str, ...] = ()
     trackeval_benchmark: str = "custom"
+
+    @property
+    def conventions(self) -> Conventions:
+        """What the data set means by a trajectory."""
+        return Conventions(self.hidden_people_annotated, self.return_is_new_identity)
 
     def image_name(self, number: int, extension: str | None = None) -> str:
         """Return the file name of the frame with the 1-based file number ``number``."""
@@ -92,13 +112,22 @@ _MOT = Layout(
     person_classes=(1, 2, 7, 8, 12),  # pedestrian, on a vehicle, static, distractor, reflection
     scored_classes=(1,),
     distractor_classes=(2, 7, 8, 12),
+    # No identity of MOT17's training set is gone for more than a second between two visits to the picture's border;
+    # of SportsMOT 361 are.
+    return_is_new_identity=True,
     trackeval_benchmark="MOT16",
 )
 
 LAYOUTS: dict[str, Layout] = {
     layout.name: layout
     for layout in (
-        Layout("MOT15", aliases=("2dmot2015", "mot2015"), zero_flag_is_ignored=True, trackeval_benchmark="MOT15"),
+        Layout(
+            "MOT15",
+            aliases=("2dmot2015", "mot2015"),
+            zero_flag_is_ignored=True,
+            return_is_new_identity=True,
+            trackeval_benchmark="MOT15",
+        ),
         _MOT,
         replace(_MOT, name="MOT17", name_suffixes=("-FRCNN", "-SDP", "-DPM"), trackeval_benchmark="MOT17"),
         # class 6, vehicle without motor, is a distractor in MOT20 only

@@ -214,10 +214,10 @@ def _finished(
     detections, output = labelled.detections, tracker.config.output
     probability = tracker.verify(detections, last).sigmoid()
     boxes = tracker.refine(detections, last) if smooth else detections.boxes_xyxy
-    hidden = labelled.sequence.info.layout.hidden_people_annotated
+    conventions = labelled.sequence.info.layout.conventions
     open_gaps = replace(output, max_gap_filled=_NO_FILLING, max_gap_filled_unannotated=_NO_FILLING)
     plain, filled = (
-        finish(detections, last.after, probability, boxes, config, hidden_people_annotated=hidden)
+        finish(detections, last.after, probability, boxes, config, conventions)
         for config in (open_gaps, output)
     )
     return plain, filled

@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.tracklets import Tracklets
@@ -23,8 +24,7 @@ def finish(
     probability: Tensor,
     boxes_xyxy: Tensor,
     config: OutputConfig,
-    *,
-    hidden_people_annotated: bool = True,
+    conventions: Conventions,
 ) -> TrajectoryTable:
     """Return the trajectories of one clip.
 
@@ -34,7 +34,7 @@ def finish(
         probability: (N,) that a detection, as a member of its tracklet, is a true object.
         boxes_xyxy: (N, 4) boxes to write for the detections, smoothed or as detected.
         config: thresholds.
-        hidden_people_annotated: convention of the data set; decides how long a gap is filled.
+        conventions: of the data set; decide how long a gap is filled, and whether who comes back is somebody else.
 
     Returns:
         Boxes sorted by (trajectory, frame); trajectories are numbered from 1 by first frame, then first detection.
@@ -42,8 +42,39 @@ def finish(
     kept = keep_members(tracklets, probability, config)
     members = tracklets.order[kept[tracklets.order]].cpu().numpy()
     owner = tracklets.member_of.cpu().numpy()[members]
-    longest = config.max_gap_filled if hidden_people_annotated else config.max_gap_filled_unannotated
+    if conventions.return_is_new_identity:
+        owner = cut_where_left(detections, members, owner, config.max_seconds_outside)
+    hidden = conventions.hidden_people_annotated
+    longest = config.max_gap_filled if hidden else config.max_gap_filled_unannotated
     return fill_gaps(detections, members, owner, boxes_xyxy, longest)
+
+
+_AT_BORDER = 0.05  # box heights between a box and the border of the picture
+
+
+def cut_where_left(
+    detections: Detections, members: NDArray[np.int64], owner: NDArray[np.int64], longest: float
+) -> NDArray[np.int64]:
+    """Cut trajectories where somebody left the picture and came back.
+
+    Args:
+        detections: N detections of one clip.
+        members: (K,) detections that are kept, sorted by (trajectory, frame).
+        owner: (K,) trajectory of each.
+        longest: seconds that a person at the border may go unseen without having left.
+
+    Returns:
+        (K,) numbers of the parts; a trajectory nobody cut is one part.
+    """
+    boxes = detections.boxes_xyxy.cpu().numpy()[members]
+    width, height = detections.image_size[0].tolist()
+    space = np.stack([boxes[:, 0], boxes[:, 1], width - boxes[:, 2], height - boxes[:, 3]])
+    at_border = space.min(axis=0) < _AT_BORDER * (boxes[:, 3] - boxes[:, 1])
+    gap = np.diff(detections.frame.cpu().numpy()[members]) / float(detections.frame_rate[0])
+    left = at_border[:-1] & at_border[1:] & (gap > longest)
+    begins = np.ones(len(members), dtype=bool)
+    begins[1:] = (owner[1:] != owner[:-1]) | left
+    return np.cumsum(begins)
 
 
 def fill_gaps(

@@ -44,6 +44,8 @@ class OutputConfig:
         min_mean_probability: ... and trajectories whose mean is below this altogether.
         max_gap_filled: longest gap that is filled by interpolation, in frames between two detections.
         max_gap_filled_unannotated: the same where a data set does not annotate people while they are hidden.
+        max_seconds_outside: where a data set takes people who come back for others, how long somebody at the border of
+            the picture may go unseen without having left it.
         smooth: whether boxes are smoothed along their trajectories by the network.
         decimals: digits after the point in result files; None = all.
     """
@@ -53,6 +55,7 @@ class OutputConfig:
     min_mean_probability: float = 0.5
     max_gap_filled: int = 60
     max_gap_filled_unannotated: int = 10
+    max_seconds_outside: float = 1.0
     smooth: bool = True
     decimals: int | None = 2
 
@@ -62,7 +65,12 @@ class OutputConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key, least in (("min_length", 1), ("max_gap_filled", 0), ("max_gap_filled_unannotated", 0)):
+        for key, least in (
+            ("min_length", 1),
+            ("max_gap_filled", 0),
+            ("max_gap_filled_unannotated", 0),
+            ("max_seconds_outside", 0),
+        ):
             if getattr(self, key) < least:
                 raise ConfigError(f"output.{key}: {getattr(self, key)} is below {least}")
         for key in ("min_probability", "min_mean_probability"):

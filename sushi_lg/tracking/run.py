@@ -15,6 +15,7 @@ from typing import Protocol
 
 import torch
 
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
@@ -27,7 +28,7 @@ logger = logging.getLogger(__name__)
 class Tracker(Protocol):
     """Anything that turns the detections of a video into trajectories."""
 
-    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+    def track(self, detections: Detections, conventions: Conventions) -> TrajectoryTable:
         """Return the trajectories of one clip."""
 
 
@@ -98,9 +99,7 @@ def track_sequences(
             detections = sequence.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries)
         if len(detections) == 0:
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
-        table = tracker.track(
-            detections.to(device), hidden_people_annotated=sequence.info.layout.hidden_people_annotated
-        )
+        table = tracker.track(detections.to(device), sequence.info.layout.conventions)
         if len(detections) and not len(table):
             logger.warning(
                 "%s: none of %d detections was kept; are these weights trained?", sequence.name, len(detections)

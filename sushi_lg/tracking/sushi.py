@@ -24,6 +24,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from sushi_lg.data.files import atomic_path
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.graph.candidates import mutual_nearest, nearest_pairs, successors_within_chunk
@@ -237,12 +238,13 @@ class SushiTracker(nn.Module):
             return stitch(len(detections), held)
 
     @torch.inference_mode()
-    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+    def track(self, detections: Detections, conventions: Conventions = Conventions()) -> TrajectoryTable:  # noqa: B008
         """Return the trajectories of one clip as the released code writes them, with confidence 1 and ids from 1.
 
         Args:
             detections: N detections of one clip; those below the recipe's ``min_score`` are left out.
-            hidden_people_annotated: the released code is run without interpolation where this is not so.
+            conventions: of the data set; the released code is run without interpolation where hidden people are not
+                annotated, and knows no other.
         """
         used = torch.nonzero(detections.score >= self.config.min_score).squeeze(1)
         detections = detections.select(used)
@@ -252,7 +254,7 @@ class SushiTracker(nn.Module):
         track = self.link(detections, windows_at_once=_WINDOWS_ON_A_GPU if detections.frame.is_cuda else 1)
         members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
         members = members[np.argsort(track[members], kind="stable")]
-        longest = _UNLIMITED if self.config.interpolate and hidden_people_annotated else 1
+        longest = _UNLIMITED if self.config.interpolate and conventions.hidden_people_annotated else 1
         still = replace(detections, camera=None)  # the released code knows nothing of camera motion
         with stage("post-process"):
             table = fill_gaps(still, members, track[members], detections.boxes_xyxy, longest)

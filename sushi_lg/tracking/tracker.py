@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, measure_looks
 from sushi_lg.graph.evidence import EvidenceBuilder
@@ -139,13 +140,13 @@ class HierarchicalTracker(nn.Module):
         return [ThresholdMatching(level.threshold) for level in self.config.levels]
 
     @torch.inference_mode()
-    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+    def track(self, detections: Detections, conventions: Conventions = Conventions()) -> TrajectoryTable:  # noqa: B008
         """Return the trajectories of one clip, usually a whole video.
 
         Args:
             detections: N detections of one clip, any confidence; those below the recipe's ``min_score`` are left out.
                 Confidences that are no probabilities (some below 0 or above 1) are judged by their rank.
-            hidden_people_annotated: convention of the data set, see ``finish``.
+            conventions: of the data set, see ``finish``.
 
         Returns:
             Boxes whose ``detection_index`` counts rows of ``detections`` as given.
@@ -170,7 +171,7 @@ class HierarchicalTracker(nn.Module):
                 self.verify(seen, last, overlap).sigmoid(),
                 self.refine(seen, last, overlap) if self.config.output.smooth else detections.boxes_xyxy,
                 self.config.output,
-                hidden_people_annotated=hidden_people_annotated,
+                conventions,
             )
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index)

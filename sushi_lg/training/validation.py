@@ -99,7 +99,7 @@ def _load(sequence: Sequence, config: SetConfig) -> ValidationSequence:
 def _judge(tracker: HierarchicalTracker, each: ValidationSequence, world: World) -> _Judged:
     layout = each.sequence.info.layout
     batch = each.batch.to(world.device)
-    table = tracker.track(batch.detections, hidden_people_annotated=layout.hidden_people_annotated)
+    table = tracker.track(batch.detections, layout.conventions)
     scores = evaluate_in_memory(
         each.truth,
         layout,

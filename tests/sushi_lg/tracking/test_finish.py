@@ -9,11 +9,13 @@ import pytest
 import torch
 from toy import cut, make, members, panning, seen_by, tracklets_of, walkers
 
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.finish import empty_table, fill_gaps, finish, keep_members
 from sushi_lg.tracking.recipe import OutputConfig
 
+MOT = Conventions()
 EVERYTHING = OutputConfig(min_length=1, min_probability=0.0, min_mean_probability=0.0)
 
 
@@ -101,7 +103,7 @@ def test_ids_follow_the_first_written_box_and_have_no_holes() -> None:
     tracklets = tracklets_of(detections, [0, 1, 2, 0, 1, 2, 1, 0])
     # The first member of the first is not believed, the second not at all: what begins first is now the third.
     probability = torch.tensor([0.0, 0, 1, 1, 0, 1, 0, 1])
-    table = finish(detections, tracklets, probability, detections.boxes_xyxy, OutputConfig(min_length=1))
+    table = finish(detections, tracklets, probability, detections.boxes_xyxy, OutputConfig(min_length=1), MOT)
     by_id = {int(i): table.detection_index[(table.track_id == i) & ~table.is_interpolated] for i in table.track_id}
     assert {i: rows.tolist() for i, rows in by_id.items()} == {1: [2, 5], 2: [3, 7]}
 
@@ -111,7 +113,7 @@ def test_rows_are_sorted_by_trajectory_and_frame() -> None:
     tracklets = tracklets_of(detections, [0, 1, 0, 1])
     probability = torch.tensor([0.0, 1, 1, 1])  # the first tracklet begins last, once its first member is gone
     config = OutputConfig(min_length=1, min_mean_probability=0.0)
-    table = finish(detections, tracklets, probability, detections.boxes_xyxy, config)
+    table = finish(detections, tracklets, probability, detections.boxes_xyxy, config, MOT)
     assert list(zip(table.track_id.tolist(), table.frame.tolist(), strict=True)) == [(1, 1), (1, 2), (1, 3), (2, 2)]
 
 
@@ -141,7 +143,7 @@ def test_gaps_of_hidden_people_depend_on_the_data_set() -> None:
                 torch.ones(2),
                 detections.boxes_xyxy,
                 EVERYTHING,
-                hidden_people_annotated=annotated,
+                Conventions(hidden_people_annotated=annotated),
             )
         )
         for annotated in (True, False)
@@ -149,15 +151,39 @@ def test_gaps_of_hidden_people_depend_on_the_data_set() -> None:
     assert rows == [21, 2]
 
 
+@pytest.mark.parametrize(
+    ("last_x", "first_x", "gap", "parts"),
+    [
+        (0, 0, 40, 2),  # out on the left, back in on the left
+        (0, 620, 40, 2),  # or on the other side
+        (-8, 0, 40, 2),  # half outside already
+        (0, 0, 20, 1),  # too short to say that somebody left
+        (0, 300, 40, 1),  # comes out of the middle: was hidden, not gone
+        (300, 0, 40, 1),
+    ],
+)
+def test_who_leaves_and_returns_is_somebody_else_where_the_data_say_so(
+    last_x: int, first_x: int, gap: int, parts: int
+) -> None:
+    frames = [0, 1, 1 + gap, 2 + gap]
+    boxes = [[x, 200, x + 20, 260] for x in (last_x, last_x, first_x, first_x)]
+    detections = make(frames, boxes)  # 25 frames a second, 640 x 480
+    tracklets = tracklets_of(detections, [0, 0, 0, 0])
+    for returns, expected in ((True, parts), (False, 1)):
+        conventions = Conventions(return_is_new_identity=returns)
+        table = finish(detections, tracklets, torch.ones(4), detections.boxes_xyxy, EVERYTHING, conventions)
+        assert len(set(table.track_id.tolist())) == expected
+
+
 def test_smoothed_boxes_are_the_ones_written() -> None:
     detections = make([0, 2], [[0, 0, 10, 20]] * 2)
     other = torch.tensor([[1.0, 1, 11, 21], [3, 3, 13, 23]])
-    table = finish(detections, tracklets_of(detections, [0, 0]), torch.ones(2), other, EVERYTHING)
+    table = finish(detections, tracklets_of(detections, [0, 0]), torch.ones(2), other, EVERYTHING, MOT)
     np.testing.assert_allclose(corners(table), [[1, 1, 11, 21], [2, 2, 12, 22], [3, 3, 13, 23]])
 
 
 def test_nothing_to_write() -> None:
     detections = walkers(0)
     tracklets = cut(detections, 0)
-    table = finish(detections, tracklets, torch.zeros(len(detections)), detections.boxes_xyxy, OutputConfig())
+    table = finish(detections, tracklets, torch.zeros(len(detections)), detections.boxes_xyxy, OutputConfig(), MOT)
     assert len(table) == len(empty_table()) == 0 and table.boxes_ltwh.shape == (0, 4)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from synthetic import FRAMES, write_world
 
+from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, read_trajectories
@@ -26,8 +27,8 @@ class EverybodyAlone:
     def __init__(self) -> None:
         self.told: list[bool] = []
 
-    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
-        self.told.append(hidden_people_annotated)
+    def track(self, detections: Detections, conventions: Conventions) -> TrajectoryTable:
+        self.told.append(conventions.hidden_people_annotated)
         count = len(detections)
         if count == 0:
             return empty_table()
@@ -133,9 +134,9 @@ def test_an_error_beside_others_is_raised_after_what_had_begun(sequences: list[S
 
 
 class Slow(EverybodyAlone):
-    def track(self, detections: Detections, *, hidden_people_annotated: bool = True) -> TrajectoryTable:
+    def track(self, detections: Detections, conventions: Conventions) -> TrajectoryTable:
         time.sleep(0.05)
-        return super().track(detections, hidden_people_annotated=hidden_people_annotated)
+        return super().track(detections, conventions)
 
 
 def test_who_stops_listening_stops_the_work(sequences: list[Sequence], tmp_path: Path) -> None:
