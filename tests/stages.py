@@ -92,5 +92,8 @@ class SumCamera:
     def step(self, previous: Any, current: Any, boxes_xyxy_previous: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401
         return np.array([[1, 0, previous], [float(boxes_xyxy_previous.sum()) / 1e6, 1, current]])
 
+    def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+        return steps
+
 
 _lock = threading.Lock()

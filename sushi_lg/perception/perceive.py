@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from sushi_lg.appearance.camera_motion import is_static, write_camera
 from sushi_lg.appearance.protocol import Embedder
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.frames import FrameSource
@@ -45,6 +46,7 @@ class Perceived:
         galleries: Folder with ``<sequence>.npy``; None without an embedder.
         frames: Number of frames.
         boxes: Number of detections.
+        camera: 'moving' or 'static'; None when nobody asked.
         skipped: Reason by number (0-based) of the frames that could not be had.
         reused: What was there already: 'detections', 'camera', 'appearance'.
         resumed: Number of frames whose results were left by an unfinished run.
@@ -56,6 +58,7 @@ class Perceived:
     galleries: Path | None
     frames: int
     boxes: int
+    camera: str | None
     skipped: Mapping[int, str]
     reused: tuple[str, ...]
     resumed: int
@@ -69,15 +72,16 @@ def perceive(
     detector: Detector,
     embedder: Embedder | None = None,
     camera: Camera | None = None,
+    galleries: str | Path | None = None,
     workers: int = 0,
     calls: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Perceived:
     """Make a sequence folder of pictures: each is decoded once for everything that is asked for.
 
-    Writes ``seqinfo.ini``, ``det/<detector>.txt``, ``gmc.txt`` (with a camera; a row a frame, the identity where a
-    frame was left out), ``appearance/<embedder>/<sequence>.npy`` (with an embedder; see ``data/gallery``) and last
-    ``frames.json``, which says what the rest was made from.
+    Writes ``seqinfo.ini``, ``det/<detector>.txt``, ``gmc.txt`` (of a camera that moves; a row a frame, the identity
+    where a frame was left out), ``appearance/<embedder>/<sequence>.npy`` (with an embedder; see ``data/gallery``) and
+    last ``frames.json``, which says what the rest was made from.
 
     Args:
         source: The pictures; its ``on_bad_image`` says what happens at broken ones.
@@ -85,6 +89,7 @@ def perceive(
         detector: Finds boxes.
         embedder: Describes them; None = no appearance.
         camera: Estimates camera motion; None = a static camera.
+        galleries: Where the gallery goes, so that those of several sequences lie together; None = inside ``folder``.
         workers: Threads that prepare and crop; 0 = as many as there are cores.
         calls: Calls of the detector, and of the embedder, at once; more than one only when they stand it.
         progress: Called with the number of frames done.
@@ -100,18 +105,21 @@ def perceive(
     _refuse_others(folder, before, content, source)
     path = folder / "det" / f"{detector.name}.txt"
     table = _reusable_table(path, before, detector, source.length)
-    galleries = None if embedder is None else folder / "appearance" / embedder.name
+    if embedder is None:
+        galleries = None
+    else:
+        galleries = Path(galleries) if galleries is not None else folder / "appearance" / embedder.name
     reused = []
-    todo_embedder, todo_camera = embedder, camera
+    todo_embedder, todo_camera, camera_note = embedder, camera, None
     if table is not None:
         reused.append("detections")
         key = detections_key(table)
         if embedder is not None and has_gallery(str(galleries), name, _about(embedder, key, content)):
             reused.append("appearance")
             todo_embedder = None
-        if camera is not None and before["camera"] == _camera_note(camera, key) and (folder / "gmc.txt").is_file():
+        if camera is not None and _has_camera(folder, before["camera"], camera, key):
             reused.append("camera")
-            todo_camera = None
+            todo_camera, camera_note = None, before["camera"]
     task = Task(None if table is not None else detector, table, todo_embedder, todo_camera, workers, calls, progress)
     skipped = {int(number): str(reason) for number, reason in before["skipped"].items()}
     resumed = 0
@@ -131,7 +139,8 @@ def perceive(
     assert table is not None
     key = detections_key(table)
     if task.camera is not None and parts is not None:
-        _write_steps(folder / "gmc.txt", parts)
+        moves = _write_steps(folder / "gmc.txt", parts, task.camera, source)
+        camera_note = {**_camera_note(task.camera, key), "moves": moves}
     elif camera is None:
         (folder / "gmc.txt").unlink(missing_ok=True)
     if task.embedder is not None and parts is not None:
@@ -148,7 +157,7 @@ def perceive(
         "size": [source.width, source.height],
         "skipped": {str(number): reason for number, reason in sorted(skipped.items())},
         "detections": detections,
-        "camera": None if camera is None else _camera_note(camera, key),
+        "camera": camera_note,
     }
     _write_json(folder / MANIFEST, manifest)
     for left in [parts] if parts is not None else []:
@@ -161,6 +170,7 @@ def perceive(
         galleries=galleries,
         frames=source.length,
         boxes=len(table),
+        camera=None if camera_note is None else "moving" if camera_note["moves"] else "static",
         skipped=dict(sorted(skipped.items())),
         reused=tuple(reused),
         resumed=resumed,
@@ -240,6 +250,13 @@ def embed_boxes(
     return Embedded(path, len(table), skipped, reused, resumed, time.perf_counter() - began)
 
 
+def source_of(folder: str | Path) -> Path | None:
+    """Return what a folder of ``perceive`` was made from; None for other folders, or when it is gone."""
+    path = Path(folder) / MANIFEST
+    source = Path(str(_read_manifest(Path(folder)).get("source"))) if path.is_file() else None
+    return source if source is not None and source.exists() else None
+
+
 def _make_parts(source: FrameSource, task: Task, parts: Parts) -> int:
     """Make the parts that are missing; return how many frames were there."""
     parts.remove_others()
@@ -304,6 +321,13 @@ def _camera_note(camera: Camera, boxes: str) -> dict[str, str]:
     return {"name": camera.name, "fingerprint": camera.fingerprint(), "boxes": boxes}
 
 
+def _has_camera(folder: Path, note: Mapping[str, Any] | None, camera: Camera, boxes: str) -> bool:
+    """Tell whether the motion of the camera is known already."""
+    if note is None or note != {**_camera_note(camera, boxes), "moves": note.get("moves")}:
+        return False
+    return (folder / "gmc.txt").is_file() == bool(note["moves"])
+
+
 def _vectors(parts: Parts, table: MotTable) -> Iterator[NDArray[np.float16]]:
     """Yield vectors in the order of the file, block by block where frames are in order in it."""
     blocks = (part.vectors for part in parts.read_all(only=("vectors",)))
@@ -326,13 +350,15 @@ def _write_boxes(path: Path, parts: Parts) -> None:
     write_detections(path, np.concatenate(frames), np.concatenate(boxes), np.concatenate(scores))
 
 
-def _write_steps(path: Path, parts: Parts) -> None:
-    """Write ``gmc.txt``: 0-based frame, then six numbers that read back to the same bits."""
-    with atomic_path(path) as staged, staged.open("w", encoding="utf-8", newline="\n") as file:
-        for part in parts.read_all(only=("steps",)):
-            assert part.steps is not None
-            for number, step in enumerate(part.steps.reshape(-1, 6).tolist(), start=part.begin):
-                file.write(" ".join([str(number), *map(repr, step)]) + "\n")
+def _write_steps(path: Path, parts: Parts, camera: Camera, source: FrameSource) -> bool:
+    """Write ``gmc.txt``, or none for a camera that stands still; return whether it moves."""
+    steps = np.concatenate([part.steps for part in parts.read_all(only=("steps",)) if part.steps is not None])
+    steps = camera.settle(steps, source.width, source.height)
+    if is_static(steps):
+        path.unlink(missing_ok=True)
+        return False
+    write_camera(path, steps)
+    return True
 
 
 def _write_seqinfo(folder: Path, name: str, source: FrameSource) -> None:

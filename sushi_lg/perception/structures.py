@@ -16,7 +16,7 @@ PART_FRAMES = 64
 
 
 class Camera(Protocol):
-    """Estimates how the camera moved; both functions may run on several threads at once."""
+    """Estimates how the camera moved; ``prepare`` and ``step`` may run on several threads at once."""
 
     name: str
 
@@ -28,6 +28,9 @@ class Camera(Protocol):
 
     def step(self, previous: Any, current: Any, boxes_xyxy_previous: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401
         """Return the (2, 3) affine from pixels of the previous frame to this one; boxes are what moves by itself."""
+
+    def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+        """Return the steps (T, 2, 3) of a whole video freed of what is only noise."""
 
 
 @dataclass(frozen=True)

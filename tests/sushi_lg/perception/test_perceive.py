@@ -144,6 +144,21 @@ def test_boxes_without_a_pixel_get_zeros(video: Path, tmp_path: Path) -> None:
     assert open_gallery(tmp_path / "g", "walk").vectors.any(axis=1).tolist() == [False, False, True, True]
 
 
+def test_a_camera_that_stands_still_leaves_no_file(video: Path, tmp_path: Path) -> None:
+    class Still(SumCamera):
+        def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+            assert (width, height, steps.shape) == (128, 96, (FRAMES, 2, 3))
+            return np.tile(np.eye(2, 3), (len(steps), 1, 1))
+
+    folder = tmp_path / "walk"
+    assert run(video, folder).camera == "moving" and (folder / "gmc.txt").exists()
+    assert run(video, folder, camera=Still(settings="2")).camera == "static"
+    assert not (folder / "gmc.txt").exists()
+    done = run(video, folder, camera=Still(settings="2"))
+    assert (done.camera, done.reused) == ("static", ("detections", "appearance", "camera"))
+    assert run(video, folder, camera=None).camera is None
+
+
 # -------------------------------------------------------------------------------------------------- again, and resumed
 
 
