@@ -21,7 +21,9 @@ from sushi_lg.errors import SushiError
 # verb: what the list of verbs says about it, in the order of use
 VERBS: dict[str, str] = {
     "demo": "Track a bundled clip and draw what was found, to see what this does.",
-    "track": "Track sequences: detections in, trajectories out.",
+    "track": "Track videos, image folders or sequences with detections: trajectories out.",
+    "detect": "Detect objects in videos, image folders or sequences.",
+    "embed": "Describe how detections look, for tracking by appearance.",
     "train": "Train a tracker, or go on with a training.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",

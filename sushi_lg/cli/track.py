@@ -1,4 +1,4 @@
-"""``sushi-lg track``: detections of sequences in, trajectories out."""
+"""``sushi-lg track``: videos, or detections of sequences, in; trajectories out."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sushi_lg.cli.common import ConfigOption, find_device, format_table
+from sushi_lg.cli.pictures import Looking, is_pictures, open_pictures, perceive_and_tell
 from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -26,7 +27,10 @@ class Choice(enum.Enum):
 def track(
     sources: Annotated[
         list[str],
-        typer.Argument(metavar="SOURCE... [key=value]...", help="Sequence folders, or one split name under --data."),
+        typer.Argument(
+            metavar="SOURCE... [key=value]...",
+            help="Videos, image folders, sequence folders with detections, or one split name under --data.",
+        ),
     ],
     data: Annotated[
         Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
@@ -43,6 +47,16 @@ def track(
         Path | None,
         typer.Option("--appearance", metavar="DIR", help="Galleries made by `sushi-lg embed`; none = boxes only."),
     ] = None,
+    detector: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="For videos and image folders: see `sushi-lg detect`.")
+    ] = "yolox_nano",
+    embedder: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="For videos and image folders: see `sushi-lg embed`; or none.")
+    ] = "hsv",
+    camera: Annotated[
+        str, typer.Option(metavar="auto|none", help="For videos and image folders: estimate how the camera moves.")
+    ] = "auto",
+    frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
     memory: Annotated[
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Plan for this much: 4GB, 800MB (of 1024)."),
@@ -50,6 +64,9 @@ def track(
     config: ConfigOption = None,
 ) -> None:
     """Track sequences: writes DIR/tracks/<sequence>.txt (MOTChallenge text) and a Parquet table beside it.
+
+    Of a video or a folder of images, people are detected and described first; DIR/<name> keeps what was found, and
+    what is there already is used again. on_bad_image=skip leaves out pictures that cannot be read and lists them.
 
     Settings of the recipe follow as key=value, for example output.max_gap_filled=20; missing=skip leaves out sequences
     of a split that are not there, on_bad_row=skip leaves out broken lines and lists them, workers=2 tracks two
@@ -60,6 +77,20 @@ def track(
     if not names:
         raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
     settings, run = _read_settings(recipe, config, overrides)
+    on_bad_image = run.pop("on_bad_image")
+    pictured = [name for name in names if is_pictures(name)]
+    first = Path(names[0])
+    folder = out or Path("runs") / f"track-{Path(recipe).stem}-{first.stem if pictured else first.name}"
+    if pictured:
+        if detections is not None or appearance is not None:
+            raise ConfigError(
+                f"--detections and --appearance are of sequence folders, {pictured[0]} is pictures",
+                "choose what looks at them with --detector and --embedder",
+            )
+        _make_tracker(settings, weights)  # refuses before the long work
+        looking = Looking(on_bad_image, run["workers"], find_device(run["device"]))
+        stages = (detector, None if embedder == "none" else embedder, camera)
+        names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate)
     sequences, source = _open_sources(names, data, run["missing"])
     for sequence in sequences:
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
@@ -71,7 +102,6 @@ def track(
     tracker, notes = _make_tracker(settings, weights)
     if memory is not None:
         workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
-    folder = out or Path("runs") / f"track-{Path(recipe).stem}-{Path(names[0]).name}"
     _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, "appearance": embedders, **run})
 
     from sushi_lg.tracking.run import track_sequences
@@ -124,6 +154,41 @@ def track(
     typer.echo(f"wrote {folder / 'tracks'}")
 
 
+def _look(
+    names: list[str],
+    pictured: list[str],
+    folder: Path,
+    stages: tuple[str, str | None, str],
+    looking: Looking,
+    frame_rate: float | None,
+) -> tuple[list[str], str, Path | None]:
+    """Make sequence folders of videos and image folders; return them, the detections' name and the galleries."""
+    from sushi_lg.appearance.camera_motion import CameraMotion
+    from sushi_lg.appearance.registry import load_embedder
+    from sushi_lg.detection.registry import load_detector
+
+    if len(pictured) < len(names):
+        others = [name for name in names if name not in pictured]
+        raise DataError(
+            f"{pictured[0]} is pictures, {others[0]} is not", "track videos and sequences by calls of their own"
+        )
+    detector, embedder, camera = stages
+    if camera not in ("auto", "none"):
+        raise ConfigError(f"--camera {camera}: unknown", "auto or none")
+    opened = open_pictures(names, None, None, frame_rate, looking.on_bad_image)
+    network = load_detector(detector, device=looking.device)
+    describing = None if embedder is None else load_embedder(embedder, device=looking.device)
+    galleries = None if describing is None else folder / "appearance" / describing.name
+    motion = CameraMotion() if camera == "auto" else None
+    done = [
+        perceive_and_tell(
+            source, folder / source.name, network, looking, embedder=describing, camera=motion, galleries=galleries
+        )
+        for source in opened
+    ]
+    return [str(one.folder) for one in done], network.name, galleries
+
+
 def _embedders(galleries: Path | None, sequences: list[Sequence]) -> dict[str, str]:
     """Return name and fingerprint of the embedder of every gallery, by sequence; stops where one is absent."""
     from sushi_lg.data.gallery import open_gallery
@@ -172,6 +237,7 @@ def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tu
     class DefaultRun(TrackerConfig):
         missing: Choice = Choice.error
         on_bad_row: Choice = Choice.error
+        on_bad_image: Choice = Choice.error
         device: str = "auto"
         workers: int = 0
 
@@ -179,6 +245,7 @@ def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tu
     class SushiRun(SushiConfig):
         missing: Choice = Choice.error
         on_bad_row: Choice = Choice.error
+        on_bad_image: Choice = Choice.error
         device: str = "auto"
         workers: int = 0
 
@@ -191,6 +258,7 @@ def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tu
     run = {
         "missing": loaded.missing.value,
         "on_bad_row": loaded.on_bad_row.value,
+        "on_bad_image": loaded.on_bad_image.value,
         "device": loaded.device,
         "workers": loaded.workers,
         "is_published": is_published,

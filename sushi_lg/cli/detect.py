@@ -1,0 +1,68 @@
+"""``sushi-lg detect``: pictures in, detections out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from sushi_lg.cli.common import find_device
+from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell
+from sushi_lg.cli.track import Choice
+from sushi_lg.errors import DataError
+
+DEFAULT_DETECTOR = "yolox_nano"
+
+
+def detect(
+    sources: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SOURCE... [key=value]...",
+            help="Videos, image folders, sequence folders, or one split name under --data.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where sequence folders are made.")],
+    detector: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="Name in configs/models, a file, or NAME=FILE.")
+    ] = DEFAULT_DETECTOR,
+    prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to look for; persons when left out.")] = None,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Pictures of sequence folders: a video, or the folder that holds it."),
+    ] = None,
+    frame_rate: Annotated[
+        float | None, typer.Option(metavar="N", help="Frames per second; needed for image folders.")
+    ] = None,
+) -> None:
+    """Detect objects: writes DIR/<name>/det/<detector>.txt (MOTChallenge text) and seqinfo.ini, ready to be tracked.
+
+    What is there already is kept, and a run that was stopped goes on. Settings follow as key=value: min_score=0.3
+    leaves out weaker boxes, on_bad_image=skip leaves out pictures that cannot be read and lists them, workers=4 sets
+    the number of threads (0 = cores), device=cpu or cuda says where the network runs.
+    """
+    from sushi_lg.config import load_config
+    from sushi_lg.detection.registry import load_detector
+
+    @dataclass
+    class Settings:
+        min_score: float | None = None
+        on_bad_image: Choice = Choice.error
+        workers: int = 0
+        device: str = "auto"
+
+    names = [word for word in sources if "=" not in word or Path(word).exists()]
+    settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
+    if not names:
+        raise DataError("no SOURCE", "give videos, image folders or sequence folders")
+    looking = Looking(settings.on_bad_image.value, settings.workers, find_device(settings.device))
+    opened = open_pictures(names, data, frames, frame_rate, looking.on_bad_image)
+    network = load_detector(detector, prompt=prompt, device=looking.device, min_score=settings.min_score)
+    for source in opened:
+        done = perceive_and_tell(source, out / source.name, network, looking)
+        typer.echo(f"wrote {done.folder / 'det' / done.detections}.txt")

@@ -1,0 +1,95 @@
+"""``sushi-lg embed``: pictures and detections in, appearance vectors out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sushi_lg.cli.common import find_device
+from sushi_lg.cli.pictures import Looking, is_split, split_sequences, tell_reuse, tell_skipped
+from sushi_lg.cli.progress import show_progress
+from sushi_lg.cli.track import Choice
+from sushi_lg.errors import DataError
+
+if TYPE_CHECKING:
+    from sushi_lg.data.frames import FrameSource
+    from sushi_lg.data.sequence import Sequence
+
+DEFAULT_EMBEDDER = "hsv"
+
+
+def embed(
+    sources: Annotated[
+        list[str],
+        typer.Argument(metavar="SOURCE... [key=value]...", help="Sequence folders, or one split name under --data."),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where galleries go; for `track --appearance`.")],
+    detections: Annotated[
+        str | None, typer.Option(metavar="STEM", help="Which file in det/; may be left out where there is one.")
+    ] = None,
+    embedder: Annotated[
+        str, typer.Option(metavar="NAME|FILE", help="hsv, a name in configs/models, a file, or NAME=FILE.")
+    ] = DEFAULT_EMBEDDER,
+    data: Annotated[
+        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
+    ] = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Where the pictures are: a video, or the folder that holds it."),
+    ] = None,
+) -> None:
+    """Describe how detections look: writes DIR/<sequence>.npy, one vector a row of the detection file.
+
+    A gallery that fits is kept, and a run that was stopped goes on. Settings follow as key=value: on_bad_image=skip
+    leaves out pictures that cannot be read and lists them, on_bad_row=skip does so with lines of the detection file,
+    workers=4 sets the number of threads (0 = cores), device=cpu or cuda says where the network runs.
+    """
+    from sushi_lg.appearance.registry import load_embedder
+    from sushi_lg.config import load_config
+    from sushi_lg.data.mot_format import read_table
+    from sushi_lg.data.sequence import open_sequence
+    from sushi_lg.perception.perceive import embed_boxes
+
+    @dataclass
+    class Settings:
+        on_bad_image: Choice = Choice.error
+        on_bad_row: Choice = Choice.error
+        workers: int = 0
+        device: str = "auto"
+
+    names = [word for word in sources if "=" not in word or Path(word).exists()]
+    settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
+    if not names:
+        raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
+    looking = Looking(settings.on_bad_image.value, settings.workers, find_device(settings.device))
+    if len(names) == 1 and (not Path(names[0]).exists() or is_split(Path(names[0]))):
+        sequences = split_sequences(names[0], data)
+    else:
+        sequences = [open_sequence(name) for name in names]
+    ready = [(s, s.detections_path(detections), _pictures_of(s, frames, looking.on_bad_image)) for s in sequences]
+    network = load_embedder(embedder, device=looking.device)
+    for sequence, path, source in ready:
+        table = read_table(path, on_bad_row=settings.on_bad_row.value, sequence_length=sequence.info.length)
+        with show_progress(sequence.name, source.length) as update:
+            done = embed_boxes(
+                source, table, network, out, workers=looking.workers, calls=looking.calls, progress=update
+            )
+        tell_reuse(sequence.name, ("the gallery",) if done.reused else (), done.resumed, source.length)
+        tell_skipped(source, done.skipped)
+        typer.echo(f"wrote {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)")
+
+
+def _pictures_of(sequence: Sequence, frames: Path | None, on_bad_image: str) -> FrameSource:
+    """Return the pictures of a sequence; those of a folder that `detect` or `track` made are where it says."""
+    from sushi_lg.data.frames import open_frames, sequence_frames
+    from sushi_lg.perception.perceive import source_of
+
+    made_from = source_of(sequence.info.root) if frames is None else None
+    if made_from is None:
+        return sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+    source = open_frames(made_from, frame_rate=sequence.info.frame_rate, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+    source.name = sequence.name
+    return source

@@ -1,0 +1,221 @@
+"""The verbs that look at pictures: from a video to trajectories, in one call and step by step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import yaml
+from pictures import moving_squares, write_images, write_lossless
+from stages import SquareDetector
+
+import sushi_lg.detection.registry as registry
+from sushi_lg.cli.app import main
+from sushi_lg.cli.progress import show_progress
+from sushi_lg.data.gallery import open_gallery
+from sushi_lg.data.mot_format import read_table
+from sushi_lg.data.trajectory_io import read_trajectories
+from sushi_lg.tracking.recipe import TrackerConfig
+from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import WeightsInfo, save_weights
+
+DATA, CONFIG = 3, 4  # exit codes
+FRAMES = 70
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    tracker = HierarchicalTracker(TrackerConfig())
+    with torch.no_grad():
+        for block in tracker.scorer.blocks.values():
+            block.edge_classifier.layers[-1].bias += 9  # above the strictest threshold
+        tracker.verifier.layers[-1].bias += 9
+    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
+    save_weights(path, tracker.state_dict(), WeightsInfo(TrackerConfig()))
+    return path
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_lossless(tmp_path_factory.mktemp("videos") / "walk.mkv", moving_squares(FRAMES))
+
+
+@pytest.fixture(autouse=True)
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
+    """What the registry of detectors was asked for; it answers with one that needs no weights."""
+    calls: list[dict[str, Any]] = []
+
+    def load_detector(name: str, **options: Any) -> SquareDetector:  # noqa: ANN401
+        calls.append({"name": name, **options})
+        return SquareDetector()
+
+    monkeypatch.setattr(registry, "load_detector", load_detector)
+    return calls
+
+
+def run(*words: str | Path) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in words])
+    return int(caught.value.code or 0)
+
+
+def test_track_a_video(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], asked: list[dict[str, Any]]
+) -> None:
+    out = tmp_path / "out"
+    words = ["track", video, "--weights", weights, "--out", out, "device=cpu"]
+    assert run(*words) == 0
+    shown = capsys.readouterr()
+    assert f"walk: {3 * FRAMES} detections in {FRAMES} frames" in shown.err
+    assert "association by boxes and appearance (hsv)" in shown.out
+    assert asked == [{"name": "yolox_nano", "device": "cpu"}]
+    assert len(read_table(out / "walk" / "det" / "squares.txt")) == 3 * FRAMES
+    open_gallery(out / "appearance" / "hsv", "walk").check(read_table(out / "walk" / "det" / "squares.txt"))
+    trajectories = out / "tracks" / "walk.txt"
+    assert read_trajectories(trajectories.with_suffix(".parquet")).metadata["length"] == FRAMES
+    settings = yaml.safe_load((out / "config.yaml").read_text())
+    assert settings["detections"] == "squares" and list(settings["appearance"]) == ["walk"]
+    before = trajectories.read_bytes()
+    assert run(*words) == 0
+    assert "detections, appearance, camera there already, kept" in capsys.readouterr().err
+    assert trajectories.read_bytes() == before
+    assert run(*words[:-2], tmp_path / "plain", "--embedder", "none", "--camera", "none") == 0
+    assert "boxes only" in capsys.readouterr().out
+    assert not (tmp_path / "plain" / "appearance").exists()
+
+
+def test_track_folders_of_images(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = write_images(tmp_path / "one", moving_squares(20))
+    two = write_images(tmp_path / "two", moving_squares(25, squares=2))
+    assert run("track", one, two, "--weights", weights) == DATA
+    assert "--frame-rate" in capsys.readouterr().err
+    (one / "000004.png").write_bytes(b"")
+    words = ["track", one, two, "--weights", weights, "--frame-rate", "25"]
+    assert run(*words) == DATA
+    assert "000004.png" in capsys.readouterr().err
+    assert run(*words, "on_bad_image=skip") == 0
+    assert "note: one: 1 of 20 frames (counted from 0) left out: 3: an empty file" in capsys.readouterr().out
+    assert {path.name for path in Path("runs/track-default-one/tracks").glob("*.txt")} == {"one.txt", "two.txt"}
+
+
+def test_detect_embed_and_track_step_by_step(
+    video: Path,
+    weights: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    asked: list[dict[str, Any]],
+) -> None:
+    found, galleries = tmp_path / "found", tmp_path / "galleries"
+    assert run("detect", video, "--prompt", "square", "--detector", "any", "--out", found, "min_score=0.3") == 0
+    assert f"wrote {found / 'walk' / 'det' / 'squares.txt'}" in capsys.readouterr().out
+    assert asked == [{"name": "any", "prompt": "square", "device": asked[0]["device"], "min_score": 0.3}]
+    assert run("embed", found / "walk", "--out", galleries) == 0
+    assert f"wrote {galleries / 'walk.npy'} ({3 * FRAMES} vectors of " in capsys.readouterr().out
+    assert run("embed", found / "walk", "--out", galleries) == 0
+    assert "the gallery there already, kept" in capsys.readouterr().err
+    words = ["track", found / "walk", "--weights", weights, "--out", tmp_path / "out"]
+    assert run(*words, "--appearance", galleries) == 0
+    # Detections that changed since are noticed.
+    path = found / "walk" / "det" / "squares.txt"
+    path.write_text(path.read_text().replace(",-1,4.5", ",-1,5.5", 1).replace(",-1,5.5", ",-1,6.5", 1))
+    assert run(*words[:-1], tmp_path / "stale", "--appearance", galleries) == DATA
+    error = capsys.readouterr().err
+    assert "walk.npy" in error and "squares.txt" in error and "sushi-lg embed" in error
+
+
+def test_a_benchmark_sequence_with_pixels_elsewhere(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root = tmp_path / "MOT" / "walk"
+    (root / "det").mkdir(parents=True)
+    (root / "det" / "public.txt").write_text("".join(f"{f},-1,{5 + 2 * f},8,10,12,1\n" for f in range(1, 41)))
+    (root / "seqinfo.ini").write_text(
+        f"[Sequence]\nname=walk\nimDir=img1\nframeRate=25\nseqLength={FRAMES}\nimWidth=128\nimHeight=96\nimExt=.jpg\n"
+    )
+    out = tmp_path / "out"
+    assert run("embed", root, "--out", out) == DATA
+    assert "--frames" in capsys.readouterr().err
+    assert run("embed", root, "--out", out, "--frames", video.parent, "--detections", "public") == 0
+    gallery = open_gallery(out, "walk")
+    gallery.check(read_table(root / "det" / "public.txt"))
+    assert (np.abs(np.linalg.norm(gallery.vectors.astype(float), axis=1) - 1) < 1e-2).all()
+    assert run("detect", root, "--frames", video, "--out", tmp_path / "found") == 0
+    assert len(read_table(tmp_path / "found" / "walk" / "det" / "squares.txt")) == 3 * FRAMES
+    # The benchmark's own folder is not written into.
+    assert run("detect", root, "--frames", video, "--out", tmp_path / "MOT") == DATA
+    assert "somebody else" in capsys.readouterr().err
+    assert sorted(path.name for path in root.iterdir()) == ["det", "seqinfo.ini"]
+    split = tmp_path / "list.txt"
+    split.write_text("# dataset: custom\n# view: full\nwalk\n")
+    words = ["--data", tmp_path / "MOT", "--frames", video]
+    assert run("embed", split, "--out", tmp_path / "of-split", *words) == 0
+    assert (tmp_path / "of-split" / "walk.npy").read_bytes() == (out / "walk.npy").read_bytes()
+    assert run("detect", split, "--out", tmp_path / "of-split", *words) == 0
+    assert (tmp_path / "of-split" / "walk" / "det" / "squares.txt").is_file()
+    assert run("embed", split, "--out", out) == DATA
+    assert "--data" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["track", "{video}", "--detections", "x"], CONFIG, "--detector and --embedder"),
+        (["track", "{video}", "--camera", "maybe"], CONFIG, "auto or none"),
+        (["track", "{video}", "{video}"], DATA, "two sources are named walk"),
+        (["track", "{video}", "{folder}"], DATA, "calls of their own"),
+        (["track", "{video}", "--embedder", "hvs"], 5, "hsv"),
+        (["detect", "none.mp4", "--out", "o"], DATA, "none.mp4"),
+        (["detect", "device=cpu", "--out", "o"], DATA, "no SOURCE"),
+        (["detect", "{video}", "--out", "o", "worker=2"], CONFIG, "did you mean workers"),
+        (["detect", "{video}", "--out", "o", "on_bad_image=drop"], CONFIG, "one of error, skip"),
+        (["embed", "{video}", "--out", "o"], DATA, "walk.mkv"),
+    ],
+)
+def test_mistakes_are_named(
+    words: list[str],
+    code: int,
+    message: str,
+    video: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "sequence" / "det").mkdir(parents=True)
+    words = [word.format(video=video, folder=tmp_path / "sequence") for word in words]
+    if words[0] == "track":
+        words += ["--weights", str(weights)]
+    assert run(*words) == code
+    error = capsys.readouterr().err
+    assert error.startswith("error: ") and message in error
+    assert not Path("o").exists() and not Path("runs").exists()
+
+
+def test_progress_without_a_terminal_is_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    now = 100.0
+    monkeypatch.setattr("sushi_lg.cli.progress.time.monotonic", lambda: now)
+    with show_progress("walk", 1000) as update:
+        for done in range(401, 1001):
+            now += 0.1
+            update(done)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 5
+    assert lines[0] == "walk: 501 of 1000 frames, 9.9 frames/s, 50 s left"
+
+
+def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True, raising=False)
+    with show_progress("walk", 10) as update:
+        update(4)
+        update(10)
+    assert "walk" in capsys.readouterr().err
