@@ -42,7 +42,8 @@ def finish(
     kept = keep_members(tracklets, probability, config)
     members = tracklets.order[kept[tracklets.order]].cpu().numpy()
     owner = tracklets.member_of.cpu().numpy()[members]
-    if conventions.return_is_new_identity:
+    is_new = config.return_is_new_identity
+    if conventions.return_is_new_identity if is_new is None else is_new:
         owner = cut_where_left(detections, members, owner, config.max_seconds_outside)
     hidden = conventions.hidden_people_annotated
     longest = config.max_gap_filled if hidden else config.max_gap_filled_unannotated

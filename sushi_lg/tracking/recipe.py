@@ -44,8 +44,10 @@ class OutputConfig:
         min_mean_probability: ... and trajectories whose mean is below this altogether.
         max_gap_filled: longest gap that is filled by interpolation, in frames between two detections.
         max_gap_filled_unannotated: the same where a data set does not annotate people while they are hidden.
-        max_seconds_outside: where a data set takes people who come back for others, how long somebody at the border of
-            the picture may go unseen without having left it.
+        return_is_new_identity: whether people who left the picture and come back are others; None = as in the data
+            set, and for anybody's own videos they are the same.
+        max_seconds_outside: where they are others, how long somebody at the border of the picture may go unseen
+            without having left it.
         smooth: whether boxes are smoothed along their trajectories by the network.
         decimals: digits after the point in result files; None = all.
     """
@@ -55,6 +57,7 @@ class OutputConfig:
     min_mean_probability: float = 0.5
     max_gap_filled: int = 60
     max_gap_filled_unannotated: int = 10
+    return_is_new_identity: bool | None = None
     max_seconds_outside: float = 1.0
     smooth: bool = True
     decimals: int | None = 2

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -173,6 +174,9 @@ def test_who_leaves_and_returns_is_somebody_else_where_the_data_say_so(
         conventions = Conventions(return_is_new_identity=returns)
         table = finish(detections, tracklets, torch.ones(4), detections.boxes_xyxy, EVERYTHING, conventions)
         assert len(set(table.track_id.tolist())) == expected
+        told = replace(EVERYTHING, return_is_new_identity=not returns)  # the user has the last word
+        table = finish(detections, tracklets, torch.ones(4), detections.boxes_xyxy, told, conventions)
+        assert len(set(table.track_id.tolist())) == (1 if returns else parts)
 
 
 def test_smoothed_boxes_are_the_ones_written() -> None:
