@@ -26,7 +26,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from sushi_lg.appearance.crops import Border, Interpolation, cut
 from sushi_lg.appearance.fastreid_network import PIXEL_MEAN, PIXEL_STD, Architecture, FastReidNetwork, recognise
-from sushi_lg.appearance.torch_runtime import checked_device, limited_threads
+from sushi_lg.appearance.torch_runtime import batch_size, checked_device, embed_in_batches
 from sushi_lg.data.checkpoints import read_state_dict
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.models import file_sha256, model_card, model_names
@@ -40,7 +40,6 @@ _OLD_NECK = "heads.bnneck."
 _NECK = "heads.bottleneck.0."
 _CLASSIFIER = ("heads.weight", "heads.classifier.weight")
 _COUNTER = ".num_batches_tracked"  # of training
-_CPU_BATCH, _CUDA_BATCH = 16, 256
 
 
 @dataclass(frozen=True)
@@ -146,7 +145,7 @@ class FastReidEmbedder:
         _fuse(network)
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self.dim = network.dim
-        self.batch_size = _CUDA_BATCH if self._device.type == "cuda" else _CPU_BATCH
+        self.batch_size = batch_size(self._device)
         self._digest = file_sha256(path)
 
     def fingerprint(self) -> str:
@@ -160,16 +159,9 @@ class FastReidEmbedder:
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (K, D) vectors after the neck, not of length one."""
-        parts = [np.zeros((0, self.dim), np.float32)]
-        use_bf16 = self._device.type == "cuda"
-        with torch.inference_mode(), limited_threads(self._threads):
-            for start in range(0, len(crops), self.batch_size):
-                batch = torch.from_numpy(crops[start : start + self.batch_size]).to(self._device)
-                pixels = batch.permute(0, 3, 1, 2).flip(1).float().contiguous(memory_format=torch.channels_last)
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=use_bf16):
-                    vectors = self._network(pixels)
-                parts.append(vectors.float().cpu().numpy())
-        return np.concatenate(parts)
+        if not len(crops):
+            return np.zeros((0, self.dim), np.float32)
+        return embed_in_batches(self._network, crops, self._device, self._threads)
 
 
 def _read_converted(path: Path) -> tuple[dict[str, Tensor], tuple[int, int]]:

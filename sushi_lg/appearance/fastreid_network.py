@@ -99,7 +99,8 @@ class FastReidNetwork(nn.Module):
 
     def forward(self, pixels: Tensor) -> Tensor:
         """Return (K, D), any length, for (K, 3, h, w) pixels of 0 .. 255, red first."""
-        return self.heads(self.backbone((pixels - self.pixel_mean) / self.pixel_std))
+        features = self.backbone((pixels - self.pixel_mean) / self.pixel_std)
+        return self.heads(features.float())  # pooling sums hundreds of numbers: not in half precision
 
 
 class _Backbone(nn.Module):

@@ -72,9 +72,9 @@ class OnnxEmbedder:
 
     def _normalised(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         pixels = crops[..., ::-1] if self._input.colour == "RGB" else crops
-        mean, std = (np.array(values, np.float32) for values in (self._input.mean, self._input.std))
-        pixels = (pixels.astype(np.float32) - mean) / std
-        return np.ascontiguousarray(pixels if self._input.layout == "NHWC" else pixels.transpose(0, 3, 1, 2))
+        mean, std = (np.array(three, np.float32) for three in (self._input.mean, self._input.std))
+        values = (pixels.astype(np.float32) - mean) / std
+        return np.ascontiguousarray(values if self._input.layout == "NHWC" else values.transpose(0, 3, 1, 2))
 
     def _checked_size(self, path: Path) -> tuple[int, int]:
         shape = self._network.input_shape

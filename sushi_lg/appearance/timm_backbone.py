@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from sushi_lg.appearance.crops import Interpolation, cut
-from sushi_lg.appearance.torch_runtime import checked_device, limited_threads
+from sushi_lg.appearance.torch_runtime import batch_size, checked_device, embed_in_batches
 from sushi_lg.errors import WeightsError
 
 PREFIX = "timm:"
-_CPU_BATCH, _CUDA_BATCH = 16, 256
 _VERSION = 1  # of the code around the network; raise it when the vectors change
 
 
@@ -53,7 +53,7 @@ class TimmEmbedder:
         self._size = tuple(self._settings["input_size"][1:])
         self.name = "timm_" + "".join(c if c.isalnum() or c in "._-" else "_" for c in model)
         self.dim = int(network.num_features)
-        self.batch_size = _CUDA_BATCH if self._device.type == "cuda" else _CPU_BATCH
+        self.batch_size = batch_size(self._device)
 
     def fingerprint(self) -> str:
         """Return a digest of weights and settings."""
@@ -65,16 +65,12 @@ class TimmEmbedder:
 
     def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return (K, D) pooled features, not of length one."""
-        parts = [np.zeros((0, self.dim), np.float32)]
-        use_bf16 = self._device.type == "cuda"
-        with torch.inference_mode(), limited_threads(self._threads):
-            for start in range(0, len(crops), self.batch_size):
-                batch = torch.from_numpy(crops[start : start + self.batch_size]).to(self._device)
-                pixels = (batch.permute(0, 3, 1, 2).flip(1).float() - self._mean) / self._std
-                with torch.autocast(self._device.type, torch.bfloat16, enabled=use_bf16):
-                    vectors = self._network(pixels)
-                parts.append(vectors.float().cpu().numpy())
-        return np.concatenate(parts)
+        if not len(crops):
+            return np.zeros((0, self.dim), np.float32)
+        return embed_in_batches(self._features, crops, self._device, self._threads)
+
+    def _features(self, pixels: Tensor) -> Tensor:
+        return self._network((pixels - self._mean) / self._std)
 
 
 def _create(model: str, file: Path | None) -> tuple[Any, dict[str, Any]]:

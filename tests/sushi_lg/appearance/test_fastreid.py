@@ -94,7 +94,7 @@ def test_the_embedder_is_the_network_on_red_first_pixels(converted: Path) -> Non
     assert vectors.shape == (3, embedder.dim) == (3, 2048)
     assert np.abs(vectors - expected).max() <= 1e-4 * np.abs(expected).max()
     alone = np.concatenate([embedder.embed(crops[i : i + 1]) for i in range(3)])
-    assert np.abs(vectors - alone).max() <= 1e-5 * np.abs(alone).max()
+    np.testing.assert_array_equal(vectors, alone)  # to the bit, or a resumed run would differ
     assert embedder.embed(crops[:0]).shape == (0, 2048)
 
 

@@ -75,6 +75,20 @@ def test_outputs_are_those_of_the_package(name: str) -> None:
     assert np.abs(ours[0, ::KEPT] - ours[1, ::KEPT] - apart).max() <= 1e-3 * np.abs(apart).max()
 
 
+@pytest.mark.parametrize("name", ["sbs_R50-ibn", "bot_S50"])
+def test_bfloat16_stays_close(name: str) -> None:
+    network = FastReidNetwork(ARCHITECTURES[name]).eval()
+    network.load_state_dict(made(name), strict=False)
+    pixels = torch.from_numpy(pictures())
+    with torch.inference_mode():
+        full = network(pixels)
+        with torch.autocast("cpu", torch.bfloat16):
+            half = network(pixels)
+    assert half.dtype == torch.float32
+    assert not torch.equal(half, full)
+    assert torch.nn.functional.cosine_similarity(half, full).min() > 0.999
+
+
 def test_words_for_people() -> None:
     assert str(ARCHITECTURES["bot_R50"]) == "ResNet-50, average pooling"
     assert str(ARCHITECTURES["sbs_R101-ibn"]) == "ResNet-101, IBN-a, 11 non-local blocks, generalised mean pooling"
