@@ -41,7 +41,7 @@ Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def main() -> None:
-    """Write ``clip.mp4`` and the sequence folder ``vtest`` into ``sushi_lg/demo``."""
+    """Write the sequence folder ``vtest`` with its video into ``sushi_lg/demo``."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("video", type=Path, help="vtest.avi")
     parser.add_argument("network", type=Path, help="yolox_nano_416x416.onnx")
@@ -49,7 +49,7 @@ def main() -> None:
     arguments = parser.parse_args()
     info = probe_video(arguments.video)
     pictures = [picture for _, picture in read_frames(arguments.video, FIRST, FIRST + LENGTH)]
-    write_video(arguments.out / "clip.mp4", pictures, info.frame_rate, crf=CRF, preset="veryslow")
+    write_video(arguments.out / "vtest" / "vtest.mp4", pictures, info.frame_rate, crf=CRF, preset="veryslow")
 
     network = load_network(arguments.network)
     rows = []
@@ -65,7 +65,7 @@ def main() -> None:
             f"imWidth={info.width}\nimHeight={info.height}\nimExt=.jpg\n",
             encoding="utf-8",
         )
-    size = (arguments.out / "clip.mp4").stat().st_size
+    size = (arguments.out / "vtest" / "vtest.mp4").stat().st_size
     print(f"{arguments.out}: {LENGTH} frames ({size / 1e6:.2f} MB), {len(rows)} boxes")
 
 

@@ -21,16 +21,28 @@ def demo(
     DIR/demo.png are to look at. The clip is PETS 2009 S2L1, view 1; NOTICE says where it comes from.
     """
     import sushi_lg
+    from sushi_lg.appearance.registry import load_embedder
+    from sushi_lg.data.frames import sequence_frames
+    from sushi_lg.data.mot_format import read_table
     from sushi_lg.data.sequence import open_sequence
     from sushi_lg.data.trajectory_io import read_trajectories
     from sushi_lg.data.video import probe_video, read_frames
     from sushi_lg.inspection.overlay import contact_sheet, draw_video
+    from sushi_lg.perception.perceive import embed_boxes
     from sushi_lg.tracking.run import track_sequences
     from sushi_lg.tracking.weights import load_tracker, weights_path
 
-    bundled = Path(sushi_lg.__file__).parent / "demo"
+    sequence = open_sequence(Path(sushi_lg.__file__).parent / "demo" / "vtest")
     tracker = load_tracker(weights_path(weights))
-    (report,) = track_sequences(tracker, [open_sequence(bundled / "vtest")], out, notes={"weights": weights})
+    table = read_table(sequence.detections_path())
+    seen = embed_boxes(sequence_frames(sequence), table, load_embedder("hsv"), out / "appearance")
+    typer.echo(
+        f"looked at {len(table)} detections (colour histograms, {seen.seconds:.1f} s)"
+        + (": as before" if seen.reused else ""),
+        err=True,
+    )
+    galleries = out / "appearance"
+    (report,) = track_sequences(tracker, [sequence], out, notes={"weights": weights}, galleries=galleries)
     typer.echo(
         f"tracked {report.frames} frames at {report.frames / report.seconds:.0f} frames/s: "
         f"{report.detections} detections became {report.trajectories} trajectories, "
@@ -39,7 +51,7 @@ def demo(
     )
 
     trajectories = read_trajectories(report.path.with_suffix(".parquet"))
-    clip = probe_video(bundled / "clip.mp4")
+    clip = probe_video(sequence.info.root / "vtest.mp4")
     typer.echo(f"drawing {clip.length} frames ...", err=True)
     began = time.perf_counter()
     pictures = (picture for _, picture in read_frames(clip.path))

@@ -20,8 +20,8 @@ BUNDLED = Path(sushi_lg.__file__).parent / "demo"
 
 
 def test_bundled_clip_and_sequence_agree() -> None:
-    assert (BUNDLED / "clip.mp4").stat().st_size <= 2_000_000
-    clip, sequence = probe_video(BUNDLED / "clip.mp4"), open_sequence(BUNDLED / "vtest")
+    assert (BUNDLED / "vtest" / "vtest.mp4").stat().st_size <= 2_000_000
+    clip, sequence = probe_video(BUNDLED / "vtest" / "vtest.mp4"), open_sequence(BUNDLED / "vtest")
     assert (clip.length, clip.frame_rate) == (sequence.length, sequence.info.frame_rate) == (200, 10.0)
     assert (clip.width, clip.height) == (sequence.info.width, sequence.info.height) == (768, 576)
     boxes = read_table(sequence.detections_path(), "detections", sequence_length=sequence.length)
