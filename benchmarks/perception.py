@@ -1,0 +1,176 @@
+"""Seconds a frame of every stage that looks at pictures, and how near the whole pass comes to their sum over the cores.
+
+    python benchmarks/perception.py VIDEO... [--detector yolox_nano] [--embedder hsv] [--cores 2] [--out FILE.json]
+
+Each stage runs alone on one thread and is charged its CPU seconds; the bound of the whole is cores / (sum of CPU
+seconds a frame). The whole pass is ``perceive`` from the video to the sequence folder, once with as many calls of the
+networks at once as there are cores, each on one thread, and once with one call at a time that uses all cores. Other
+work on the machine lowers the share of the bound; two more numbers tell what is the pass's own doing: ``busy`` is the
+share of the cores that it had, ``ready`` the share that it had threads to run on, whether or not a core was free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sushi_lg.appearance.camera_motion import CameraMotion
+from sushi_lg.appearance.registry import load_embedder
+from sushi_lg.benchmark.measure import describe_machine
+from sushi_lg.data.frames import open_frames, usable_cores
+from sushi_lg.data.video import decode_frames, picture_of, probe_video
+from sushi_lg.detection.registry import load_detector
+from sushi_lg.perception.perceive import perceive
+
+_KEPT = 32  # pictures in memory while stages run alone
+_SECONDS_BETWEEN_LOOKS = 0.005
+
+
+def main() -> None:
+    """Measure and report."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("videos", nargs="+", type=Path)
+    parser.add_argument("--detector", default="yolox_nano")
+    parser.add_argument("--embedder", default="hsv")
+    parser.add_argument("--cores", type=int, default=min(2, usable_cores()))
+    parser.add_argument("--frames", type=int, default=200, help="frames of the stages alone; the pass takes all")
+    parser.add_argument("--repeat", type=int, default=3, help="passes of each kind; the best counts")
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    found = {}
+    for video in options.videos:
+        stages = measure_stages(video, options)
+        bound = options.cores / sum(stages.values())
+        passes = {
+            f"{calls} calls of {threads} threads": best_pass(video, options, calls, threads, bound)
+            for calls, threads in ((options.cores, 1), (1, options.cores))
+        }
+        found[video.stem] = {"cpu_seconds_a_frame": stages, "bound_frames_a_second": bound, "passes": passes}
+        print(f"{video.stem}: bound {bound:.1f} frames/s; ms a frame:", end=" ")
+        print(", ".join(f"{name} {1e3 * seconds:.2f}" for name, seconds in stages.items()))
+        for name, one in passes.items():
+            print(
+                f"  {name}: {one['frames_a_second']:.1f} frames/s, {one['share_of_bound']:.0%} of the bound", end="; "
+            )
+            print(f"busy {one['busy']:.0%}, ready {one['ready']:.0%}", end="; ")
+            print(f"{1e3 * one['cpu_seconds_a_frame']:.2f} ms CPU a frame")
+    if options.out:
+        content = {
+            "machine": describe_machine(),
+            "perception": {
+                "cores": options.cores,
+                "detector": options.detector,
+                "embedder": options.embedder,
+                "videos": found,
+            },
+        }
+        options.out.parent.mkdir(parents=True, exist_ok=True)
+        options.out.write_text(json.dumps(content, indent=1) + "\n")
+
+
+def measure_stages(video: Path, options: argparse.Namespace) -> dict[str, float]:
+    """Return CPU seconds a frame of each stage, alone and on one thread."""
+    detector, embedder, camera = load_detector(options.detector), load_embedder(options.embedder), CameraMotion()
+    info = probe_video(video)
+    spent: dict[str, float] = {}
+    frames = decode_frames(info)
+    done, before = 0, None
+
+    def charge(stage: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the stage gives
+        began = time.process_time()
+        result = work()
+        spent[stage] = spent.get(stage, 0.0) + time.process_time() - began
+        return result
+
+    while done < min(options.frames, info.length):
+        wanted = min(_KEPT, options.frames - done, info.length - done)
+        decoded = charge("decode", lambda count=wanted: [next(frames)[1] for _ in range(count)])
+        pictures = charge("convert", lambda batch=decoded: [picture_of(frame) for frame in batch])
+        prepared = charge("prepare", lambda batch=pictures: [detector.prepare(picture) for picture in batch])
+        size = detector.batch_size
+        boxes = []
+        for begin in range(0, wanted, size):
+            boxes += charge("detect", lambda batch=prepared[begin : begin + size]: detector.detect(batch))
+        for picture, found in zip(pictures, boxes, strict=True):
+            crops = charge("crop", lambda p=picture, f=found: embedder.crop(p, f.boxes_xyxy))
+            for begin in range(0, len(crops), embedder.batch_size):
+                charge("embed", lambda c=crops[begin : begin + embedder.batch_size]: embedder.embed(c))
+            view = charge("camera", lambda p=picture: camera.prepare(p))
+            if before is not None:
+                charge("camera", lambda b=before, v=view: camera.step(b[0], v, b[1]))
+            before = view, found.boxes_xyxy
+        done += wanted
+    return {stage: seconds / done for stage, seconds in spent.items()}
+
+
+def best_pass(video: Path, options: argparse.Namespace, calls: int, threads: int, bound: float) -> dict[str, float]:
+    """Return speed and CPU seconds of the fastest of several whole passes."""
+    passes = []
+    for _ in range(options.repeat):
+        detector = load_detector(options.detector, threads=threads)
+        embedder = load_embedder(options.embedder, threads=threads)
+        with tempfile.TemporaryDirectory() as folder:
+            source = open_frames(video)
+            source.content_key()  # reading the file once is no part of the pass
+            began, cpu = time.perf_counter(), time.process_time()
+            with sampled_threads(options.cores) as ready:
+                done = perceive(
+                    source,
+                    Path(folder) / "pass",
+                    detector=detector,
+                    embedder=embedder,
+                    camera=CameraMotion(),
+                    calls=calls,
+                )
+            seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
+        rate = done.frames / seconds
+        passes.append(
+            {
+                "frames_a_second": rate,
+                "share_of_bound": rate / bound,
+                "cpu_seconds_a_frame": cpu / done.frames,
+                "busy": cpu / seconds / options.cores,
+                "ready": sum(ready) / len(ready),
+            }
+        )
+    return max(passes, key=lambda one: one["frames_a_second"])
+
+
+@contextmanager
+def sampled_threads(cores: int) -> Iterator[list[float]]:
+    """Yield a list that fills with how much of the cores this process had threads to run on, looked at now and then."""
+    samples: list[float] = []
+    done = threading.Event()
+
+    def look() -> None:
+        own = threading.get_native_id()
+        while not done.wait(_SECONDS_BETWEEN_LOOKS):
+            running = 0
+            for task in Path("/proc/self/task").iterdir():
+                try:
+                    state = (task / "stat").read_text().rpartition(") ")[2][0]
+                except (FileNotFoundError, ProcessLookupError):
+                    continue  # it ended
+                running += state == "R" and int(task.name) != own
+            samples.append(min(running, cores) / cores)
+
+    sampler = threading.Thread(target=look)
+    sampler.start()
+    try:
+        yield samples
+    finally:
+        done.set()
+        sampler.join()
+
+
+if __name__ == "__main__":
+    main()
