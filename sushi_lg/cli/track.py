@@ -54,7 +54,8 @@ def track(
         str, typer.Option(metavar="NAME|FILE", help="For videos and image folders: see `sushi-lg embed`; or none.")
     ] = "hsv",
     camera: Annotated[
-        str, typer.Option(metavar="auto|none", help="For videos and image folders: estimate how the camera moves.")
+        str,
+        typer.Option(metavar="auto|none", help="Estimate camera motion in pictures, read gmc.txt of sequence folders."),
     ] = "auto",
     frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
     memory: Annotated[
@@ -76,6 +77,8 @@ def track(
     overrides = [word for word in sources if word not in names]
     if not names:
         raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
+    if camera not in ("auto", "none"):
+        raise ConfigError(f"--camera {camera}: unknown", "auto or none")
     settings, run = _read_settings(recipe, config, overrides)
     on_bad_image = run.pop("on_bad_image")
     pictured = [name for name in names if is_pictures(name)]
@@ -102,7 +105,7 @@ def track(
     tracker, notes = _make_tracker(settings, weights)
     if memory is not None:
         workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
-    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, "appearance": embedders, **run})
+    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, "appearance": embedders, "camera": camera, **run})
 
     from sushi_lg.tracking.run import track_sequences
 
@@ -120,6 +123,7 @@ def track(
             notes=notes,
             workers=workers,
             galleries=appearance,
+            use_camera=camera == "auto",
         ):
             reports.append(report)
             typer.echo(
@@ -173,8 +177,6 @@ def _look(
             f"{pictured[0]} is pictures, {others[0]} is not", "track videos and sequences by calls of their own"
         )
     detector, embedder, camera = stages
-    if camera not in ("auto", "none"):
-        raise ConfigError(f"--camera {camera}: unknown", "auto or none")
     opened = open_pictures(names, None, None, frame_rate, looking.on_bad_image)
     network = load_detector(detector, device=looking.device)
     describing = None if embedder is None else load_embedder(embedder, device=looking.device)

@@ -71,6 +71,7 @@ def track_sequences(
     notes: Mapping[str, object] | None = None,
     workers: int = 1,
     galleries: Path | None = None,
+    use_camera: bool = True,
 ) -> Iterator[SequenceReport]:
     """Track sequences and write ``out/tracks/<sequence>.txt`` with its Parquet table.
 
@@ -87,6 +88,7 @@ def track_sequences(
         notes: kept with every Parquet table.
         workers: sequences at once, as threads that share the cores and the device.
         galleries: folder with the appearance vectors of every sequence; None = boxes only.
+        use_camera: read camera motion where there is a ``gmc.txt``.
 
     Yields:
         A report after each sequence is on disk; of several at once, the one that is done first comes first. An error
@@ -96,7 +98,9 @@ def track_sequences(
     def track_one(sequence: Sequence) -> SequenceReport:
         began = time.perf_counter()
         with stage("load"):
-            detections = sequence.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries)
+            detections = sequence.load_detections(
+                stem, on_bad_row=on_bad_row, use_camera=use_camera, galleries=galleries
+            )
         if len(detections) == 0:
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
         table = tracker.track(detections.to(device), sequence.info.layout.conventions)
