@@ -129,7 +129,8 @@ def best_pass(video: Path, options: argparse.Namespace, calls: int, threads: int
                     detector=detector,
                     embedder=embedder,
                     camera=CameraMotion(),
-                    calls=calls,
+                    detect_calls=calls,
+                    embed_calls=calls,
                 )
             seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         rate = done.frames / seconds

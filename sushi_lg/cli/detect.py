@@ -8,7 +8,6 @@ from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import find_device
 from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell
 from sushi_lg.cli.track import Choice
 from sushi_lg.errors import DataError
@@ -60,9 +59,9 @@ def detect(
     settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
     if not names:
         raise DataError("no SOURCE", "give videos, image folders or sequence folders")
-    looking = Looking(settings.on_bad_image.value, settings.workers, find_device(settings.device))
+    looking = Looking(settings.on_bad_image.value, settings.workers, settings.device)
     opened = open_pictures(names, data, frames, frame_rate, looking.on_bad_image)
-    network = load_detector(detector, prompt=prompt, device=looking.device, min_score=settings.min_score)
+    network, calls = looking.load(load_detector, detector, prompt=prompt, min_score=settings.min_score)
     for source in opened:
-        done = perceive_and_tell(source, out / source.name, network, looking)
+        done = perceive_and_tell(source, out / source.name, network, looking, detect_calls=calls)
         typer.echo(f"wrote {done.folder / 'det' / done.detections}.txt")

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sushi_lg.cli.common import find_device
 from sushi_lg.cli.pictures import Looking, is_split, split_sequences, tell_reuse, tell_skipped
 from sushi_lg.cli.progress import show_progress
 from sushi_lg.cli.track import Choice
@@ -64,19 +63,17 @@ def embed(
     settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
     if not names:
         raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
-    looking = Looking(settings.on_bad_image.value, settings.workers, find_device(settings.device))
+    looking = Looking(settings.on_bad_image.value, settings.workers, settings.device)
     if len(names) == 1 and (not Path(names[0]).exists() or is_split(Path(names[0]))):
         sequences = split_sequences(names[0], data)
     else:
         sequences = [open_sequence(name) for name in names]
     ready = [(s, s.detections_path(detections), _pictures_of(s, frames, looking.on_bad_image)) for s in sequences]
-    network = load_embedder(embedder, device=looking.device)
+    network, calls = looking.load(load_embedder, embedder)
     for sequence, path, source in ready:
         table = read_table(path, on_bad_row=settings.on_bad_row.value, sequence_length=sequence.info.length)
         with show_progress(sequence.name, source.length) as update:
-            done = embed_boxes(
-                source, table, network, out, workers=looking.workers, calls=looking.calls, progress=update
-            )
+            done = embed_boxes(source, table, network, out, workers=looking.workers, calls=calls, progress=update)
         tell_reuse(sequence.name, ("the gallery",) if done.reused else (), done.resumed, source.length)
         tell_skipped(source, done.skipped)
         typer.echo(f"wrote {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)")

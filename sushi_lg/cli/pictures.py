@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
+from sushi_lg.cli.common import find_device
 from sushi_lg.cli.progress import show_progress
-from sushi_lg.errors import DataError
+from sushi_lg.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
     from sushi_lg.data.frames import FrameSource
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
     from sushi_lg.detection.protocol import Detector
     from sushi_lg.perception.perceive import Perceived
 
+Network = TypeVar("Network")
+
 _SHOWN = 5
+# Those that onnxruntime or numpy runs, each call on a thread of its own; torch has one setting of threads for all.
+_PARALLEL = ("Yolox", "Nanodet", "OnnxEmbedder", "HistogramEmbedder")
 
 
 @dataclass(frozen=True)
@@ -28,19 +33,34 @@ class Looking:
     Attributes:
         on_bad_image: error or skip.
         workers: Threads; 0 = as many as there are cores.
-        device: cpu, cuda or cuda:N.
+        device: auto, cpu, cuda or cuda:N.
     """
 
     on_bad_image: str
     workers: int
     device: str
 
-    @property
-    def calls(self) -> int:
-        """How many calls of a network run at once: one a core, where each uses one; a GPU takes one after the other."""
+    def load(self, load: Callable[..., Network], name: str, **options: Any) -> tuple[Network, int]:  # noqa: ANN401
+        """Return a network, and how many of its calls may run at once.
+
+        Args:
+            load: ``load_detector`` or ``load_embedder``.
+            name: What to load.
+            options: More for ``load``.
+        """
         from sushi_lg.data.frames import usable_cores
 
-        return 1 if self.device.startswith("cuda") else self.workers or usable_cores()
+        used = find_device(self.device)
+        try:
+            network = load(name, device=used, **options)
+        except WeightsError as error:
+            if self.device != "auto" or used == "cpu":
+                raise
+            # an onnxruntime without CUDA beside a torch that has it
+            network, used = load(name, device="cpu", **options), "cpu"
+            typer.echo(f"note: {name} runs on the CPU: {error.message}", err=True)
+        parallel = used == "cpu" and type(network).__name__ in _PARALLEL
+        return network, self.workers or usable_cores() if parallel else 1
 
 
 def open_pictures(
@@ -116,9 +136,7 @@ def perceive_and_tell(
     from sushi_lg.perception.perceive import perceive
 
     with show_progress(source.name, source.length) as update:
-        done = perceive(
-            source, folder, detector=detector, workers=looking.workers, calls=looking.calls, progress=update, **stages
-        )
+        done = perceive(source, folder, detector=detector, workers=looking.workers, progress=update, **stages)
     tell_reuse(source.name, done.reused, done.resumed, done.frames)
     tell_skipped(source, done.skipped)
     camera = f", {done.camera} camera" if done.camera else ""

@@ -91,7 +91,7 @@ def track(
                 "choose what looks at them with --detector and --embedder",
             )
         _make_tracker(settings, weights)  # refuses before the long work
-        looking = Looking(on_bad_image, run["workers"], find_device(run["device"]))
+        looking = Looking(on_bad_image, run["workers"], run["device"])
         stages = (detector, None if embedder == "none" else embedder, camera)
         names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate)
     sequences, source = _open_sources(names, data, run["missing"])
@@ -105,7 +105,18 @@ def track(
     tracker, notes = _make_tracker(settings, weights)
     if memory is not None:
         workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
-    _claim(folder, {**source, "recipe": recipe, **notes, "detections": detections, "appearance": embedders, "camera": camera, **run})
+    _claim(
+        folder,
+        {
+            **source,
+            "recipe": recipe,
+            **notes,
+            "detections": detections,
+            "appearance": embedders,
+            "camera": camera,
+            **run,
+        },
+    )
 
     from sushi_lg.tracking.run import track_sequences
 
@@ -178,13 +189,21 @@ def _look(
         )
     detector, embedder, camera = stages
     opened = open_pictures(names, None, None, frame_rate, looking.on_bad_image)
-    network = load_detector(detector, device=looking.device)
-    describing = None if embedder is None else load_embedder(embedder, device=looking.device)
+    network, detect_calls = looking.load(load_detector, detector)
+    describing, embed_calls = (None, 1) if embedder is None else looking.load(load_embedder, embedder)
     galleries = None if describing is None else folder / "appearance" / describing.name
     motion = CameraMotion() if camera == "auto" else None
     done = [
         perceive_and_tell(
-            source, folder / source.name, network, looking, embedder=describing, camera=motion, galleries=galleries
+            source,
+            folder / source.name,
+            network,
+            looking,
+            embedder=describing,
+            camera=motion,
+            galleries=galleries,
+            detect_calls=detect_calls,
+            embed_calls=embed_calls,
         )
         for source in opened
     ]

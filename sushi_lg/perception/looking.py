@@ -41,7 +41,8 @@ class Task:
         embedder: Describes the boxes; None = no appearance.
         camera: Estimates its motion; None = not asked for.
         workers: Threads for decoding, preparing and cropping; 0 = as many as there are cores.
-        calls: Calls of the detector, and of the embedder, that run at once; more than one only when they stand it.
+        detect_calls: Calls of the detector that run at once; more than one only when it stands that.
+        embed_calls: The same of the embedder.
         progress: Called with the number of frames that are done.
     """
 
@@ -50,7 +51,8 @@ class Task:
     embedder: Embedder | None
     camera: Camera | None
     workers: int = 0
-    calls: int = 1
+    detect_calls: int = 1
+    embed_calls: int = 1
     progress: Callable[[int], None] | None = None
 
 
@@ -153,13 +155,13 @@ def look(
     batches = _batches((frame or _Frame(number, None) for number, frame in seen), begin, batch_size)
     if task.detector is not None:
         found: Iterable[list[_Frame]] = map_ahead(
-            find, batches, workers=task.calls, ahead=task.calls + 1, name="detect"
+            find, batches, workers=task.detect_calls, ahead=task.detect_calls + 1, name="detect"
         )
     else:
         found = map(find, batches)
     followed = map_ahead(follow, _pairs(found, begin), workers=workers, ahead=workers + 2, name="crops")
     chunks = _chunks(followed, source.length, task)
-    embedded = map_ahead(embed, chunks, workers=task.calls, ahead=2 * task.calls + 1, name="embed")
+    embedded = map_ahead(embed, chunks, workers=task.embed_calls, ahead=2 * task.embed_calls + 1, name="embed")
     try:
         yield from _parts(embedded, task, source)
     finally:  # by hand, because a traceback keeps generators alive, and with them their threads

@@ -74,7 +74,8 @@ def perceive(
     camera: Camera | None = None,
     galleries: str | Path | None = None,
     workers: int = 0,
-    calls: int = 1,
+    detect_calls: int = 1,
+    embed_calls: int = 1,
     progress: Callable[[int], None] | None = None,
 ) -> Perceived:
     """Make a sequence folder of pictures: each is decoded once for everything that is asked for.
@@ -91,7 +92,8 @@ def perceive(
         camera: Estimates camera motion; None = a static camera.
         galleries: Where the gallery goes, so that those of several sequences lie together; None = inside ``folder``.
         workers: Threads that prepare and crop; 0 = as many as there are cores.
-        calls: Calls of the detector, and of the embedder, at once; more than one only when they stand it.
+        detect_calls: Calls of the detector that run at once; more than one only when it stands that.
+        embed_calls: The same of the embedder.
         progress: Called with the number of frames done.
 
     Raises:
@@ -120,7 +122,16 @@ def perceive(
         if camera is not None and _has_camera(folder, before["camera"], camera, key):
             reused.append("camera")
             todo_camera, camera_note = None, before["camera"]
-    task = Task(None if table is not None else detector, table, todo_embedder, todo_camera, workers, calls, progress)
+    task = Task(
+        detector=None if table is not None else detector,
+        table=table,
+        embedder=todo_embedder,
+        camera=todo_camera,
+        workers=workers,
+        detect_calls=detect_calls,
+        embed_calls=embed_calls,
+        progress=progress,
+    )
     skipped = {int(number): str(reason) for number, reason in before["skipped"].items()}
     resumed = 0
     parts: Parts | None = None
@@ -217,7 +228,7 @@ def embed_boxes(
         embedder: Describes them.
         folder: Where.
         workers: See ``perceive``.
-        calls: See ``perceive``.
+        calls: Of the embedder at once; see ``perceive``.
         progress: Called with the number of frames done.
 
     Raises:
@@ -238,7 +249,7 @@ def embed_boxes(
     resumed = 0
     skipped: dict[int, str] = {}
     if not reused:
-        task = Task(None, table, embedder, None, workers, calls, progress)
+        task = Task(None, table, embedder, None, workers=workers, embed_calls=calls, progress=progress)
         parts = Parts(folder, source.name, _key(task, content, source.length), source.length)
         resumed = _make_parts(source, task, parts)
         for part in parts.read_all(only=()):

@@ -13,11 +13,14 @@ from pictures import moving_squares, write_images, write_lossless
 from stages import SquareDetector
 
 import sushi_lg.detection.registry as registry
+from sushi_lg.appearance.registry import load_embedder
 from sushi_lg.cli.app import main
+from sushi_lg.cli.pictures import Looking
 from sushi_lg.cli.progress import show_progress
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.trajectory_io import read_trajectories
+from sushi_lg.errors import WeightsError
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, save_weights
@@ -197,6 +200,25 @@ def test_mistakes_are_named(
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error
     assert not Path("o").exists() and not Path("runs").exists()
+
+
+def test_a_network_that_cannot_use_the_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def load(name: str, *, device: str) -> SquareDetector:
+        if device != "cpu":
+            raise WeightsError(f"{name}: no CUDA in this onnxruntime")
+        return SquareDetector()
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    network, calls = Looking("error", 4, "auto").load(load, "any")
+    assert isinstance(network, SquareDetector) and calls == 1
+    assert "note: any runs on the CPU: any: no CUDA" in capsys.readouterr().err
+    with pytest.raises(WeightsError, match="no CUDA"):
+        Looking("error", 4, "cuda").load(load, "any")
+
+
+def test_networks_of_onnxruntime_run_several_calls_at_once() -> None:
+    embedder, calls = Looking("error", 4, "cpu").load(load_embedder, "hsv")
+    assert (embedder.name, calls) == ("hsv", 4)
 
 
 def test_progress_without_a_terminal_is_a_line_now_and_then(

@@ -96,8 +96,21 @@ def test_networks_get_whole_batches_that_never_span_parts(video: Path, tmp_path:
 def test_threads_change_nothing(
     video: Path, tmp_path: Path, expected: dict[str, bytes], workers: int, calls: int
 ) -> None:
-    run(video, tmp_path / "walk", workers=workers, calls=calls)
+    run(video, tmp_path / "walk", workers=workers, detect_calls=calls, embed_calls=calls)
     assert results(tmp_path / "walk") == expected
+
+
+def test_few_pictures_are_held(video: Path, tmp_path: Path) -> None:
+    class Counting(ColourEmbedder):
+        def crop(self, picture: NDArray[np.uint8], boxes_xyxy: NDArray[np.float32]) -> NDArray[np.uint8]:
+            most.append(detector.prepared - len(most))
+            return super().crop(picture, boxes_xyxy)
+
+    most: list[int] = []
+    detector = SquareDetector(seconds=0.005)  # so that everything before it runs as far ahead as it may
+    run(video, tmp_path / "walk", detector=detector, embedder=Counting(), workers=2)
+    # read ahead 9, batches under way 2 x 3 and one of 3 filling up, crops 4
+    assert len(most) == FRAMES and max(most) <= 9 + 6 + 3 + 4
 
 
 def test_images_of_the_same_pictures_give_the_same(tmp_path: Path, expected: dict[str, bytes]) -> None:
