@@ -3,8 +3,9 @@
 ``FOLDER/<sequence>.npy`` holds one vector a detection, and ``FOLDER/<sequence>.json`` says what they were made from.
 Row n belongs to row n of the detection file as ``read_table`` returns it: file order, whole video.
 
-Vectors have unit length, so a scalar product is a cosine. **A vector of zeros means that there was nothing to look
-at**: the box lies outside the picture, or the picture could not be read.
+Vectors are as the embedder gave them, lengths included: recipe `default` compares directions, the published networks
+learned from distances. **A vector of zeros means that there was nothing to look at**: the box lies outside the picture,
+or the picture could not be read.
 
 Shapes: N detections, D embedding width.
 """
@@ -27,7 +28,6 @@ from sushi_lg.errors import DataError
 
 FORMAT = 1  # raised when old files can no longer be read
 _ROWS_AT_ONCE = 65536
-_LENGTH_TOLERANCE = 2e-3  # float16 has 11 bits: rounding a unit vector moves its length by less
 _EMBED_AGAIN = "run `sushi-lg embed` again with these detections and this --out"
 
 
@@ -55,7 +55,7 @@ class Gallery:
     Attributes:
         path: The ``.npy`` file.
         about: What they were made from.
-        vectors: (N, D) float16, read-only and memory-mapped; unit length, or zeros where nothing was to be seen.
+        vectors: (N, D) float16, read-only and memory-mapped; zeros where nothing was to be seen.
     """
 
     path: Path
@@ -90,27 +90,22 @@ def detections_key(table: MotTable) -> str:
     return digest.hexdigest()
 
 
-def unit_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
-    """Scale vectors to unit length; zeros stay zeros.
-
-    Args:
-        vectors: (N, D), of any length.
-
-    Returns:
-        (N, D) float16.
+def half_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
+    """Return (N, D) vectors in half precision.
 
     Raises:
-        DataError: NaN or infinity; says in which row.
+        DataError: NaN, infinity, or numbers that half precision cannot hold (above 65504, or all so small that
+            nothing is left of a vector); says in which row.
     """
-    wide = np.asarray(vectors, dtype=np.float64)  # squares of float32 may overflow
-    bad = ~np.isfinite(wide).all(axis=1)
+    with np.errstate(over="ignore"):
+        half = np.asarray(vectors).astype(np.float16)
+    lost = ~half.any(axis=1) & np.asarray(vectors).any(axis=1)
+    bad = ~np.isfinite(half).all(axis=1) | lost
     if bad.any():
         row = int(np.flatnonzero(bad)[0])
-        raise DataError(
-            f"vector {row}: not finite numbers ({int(bad.sum())} such rows)", "check the embedder's weights"
-        )
-    length = np.linalg.norm(wide, axis=1, keepdims=True)
-    return (wide / np.where(length > 0, length, 1.0)).astype(np.float16)
+        what = "not finite numbers" if not np.isfinite(vectors[row]).all() else "too large or too small for float16"
+        raise DataError(f"vector {row}: {what} ({int(bad.sum())} such rows)", "check the embedder's weights")
+    return half
 
 
 def write_gallery(
@@ -121,16 +116,15 @@ def write_gallery(
     Args:
         folder: Where; made if needed.
         name: Name of the sequence.
-        vectors: (N, D), or blocks of rows that together are that, of which one at a time is held. float16 is taken as
-            it is and has to have unit length already, anything wider is scaled.
+        vectors: (N, D), or blocks of rows that together are that, of which one at a time is held.
         about: What they were made from.
 
     Returns:
         The path of the ``.npy`` file.
 
     Raises:
-        DataError: NaN or infinity.
-        ValueError: no block, blocks of different width, or float16 that is not of unit length.
+        DataError: see ``half_vectors``.
+        ValueError: no block, or blocks of different width.
     """
     path, manifest = _paths(folder, name)
     rows, dim = 0, None
@@ -142,7 +136,7 @@ def write_gallery(
             if block.shape[1] != dim:
                 raise ValueError(f"blocks have widths {sorted((dim, block.shape[1]))}; they must agree")
             for begin in range(0, len(block), _ROWS_AT_ONCE):
-                file.write(_checked(block[begin : begin + _ROWS_AT_ONCE]).astype("<f2", copy=False).tobytes())
+                file.write(half_vectors(block[begin : begin + _ROWS_AT_ONCE]).astype("<f2", copy=False).tobytes())
             rows += len(block)
         if dim is None:
             raise ValueError("no block of vectors; give one of no rows")
@@ -197,15 +191,6 @@ def _write_header(file: BinaryIO, rows: int, dim: int) -> int:
     """Write the header of a ``.npy`` file and return its length."""
     np.lib.format.write_array_header_1_0(file, {"descr": "<f2", "fortran_order": False, "shape": (rows, dim)})
     return file.tell()
-
-
-def _checked(block: NDArray[np.floating]) -> NDArray[np.float16]:
-    if block.dtype != np.float16:
-        return unit_vectors(block)
-    length = np.linalg.norm(block.astype(np.float32), axis=1)
-    if not ((np.abs(length - 1) < _LENGTH_TOLERANCE) | (length == 0)).all():  # also stops at NaN
-        raise ValueError("float16 vectors that are not of unit length; pass them through unit_vectors")
-    return block
 
 
 def _read_manifest(path: Path) -> tuple[GalleryAbout, int, int]:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from sushi_lg.appearance.protocol import Embedder
 from sushi_lg.data.ahead import map_ahead, placed
 from sushi_lg.data.frames import FrameSource, Picture, usable_cores
-from sushi_lg.data.gallery import unit_vectors
+from sushi_lg.data.gallery import half_vectors
 from sushi_lg.data.mot_format import MotTable, rounded_boxes
 from sushi_lg.detection.protocol import Detector, FrameBoxes
 from sushi_lg.errors import DataError
@@ -257,7 +257,7 @@ def _embed(embedder: Embedder, crops: NDArray[np.uint8]) -> NDArray[np.float16]:
     vectors = embedder.embed(crops)
     if vectors.shape != (len(crops), embedder.dim):
         raise ValueError(f"{embedder.name} gave {vectors.shape}, not {(len(crops), embedder.dim)}")
-    return unit_vectors(vectors)
+    return half_vectors(vectors)
 
 
 def _range(first: int, last: int) -> str:

@@ -42,7 +42,7 @@ class Part:
         count: (F,) int64, boxes of each frame; rows of the other fields are in the order of frames.
         boxes_ltwh: (K, 4) float64, 0-based pixels, rounded as they are written; None when boxes were given.
         score: (K,) float32; None when boxes were given.
-        vectors: (K, D) float16 of unit length, or zeros where nothing was to be seen; None without an embedder.
+        vectors: (K, D) float16, zeros where nothing was to be seen; None without an embedder.
         steps: (F, 2, 3) float64, affine from the frame before; None without a camera.
         skipped: Reason by number of frames that could not be had.
         dropped: Number of boxes the detector gave that have no size.
