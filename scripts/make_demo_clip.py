@@ -4,7 +4,7 @@
 
 ``vtest.avi`` comes with Debian's package ``opencv-doc`` (/usr/share/doc/opencv-doc/examples/data) and lies in
 ``samples/data`` of OpenCV's sources; it is PETS 2009, S2L1, view 1 (see NOTICE). The network is YOLOX-nano, trained on
-COCO; it is needed here only, and so is ``onnxruntime``.
+COCO.
 
 The video is small for a network of 416 x 416 pixels: people are 30 to 130 pixels high. Each picture is therefore cut
 into four overlapping tiles of the network's own size, plain and mirrored, and a box gets the mean of its two
@@ -16,28 +16,25 @@ takes a black post on the lawn for a person in every frame, at 0.55 where the mi
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 import sushi_lg
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.video import probe_video, read_frames, write_video
+from sushi_lg.detection.protocol import Detector
+from sushi_lg.detection.registry import load_detector
 
 FIRST, LENGTH = 570, 200  # eight people: pairs cross on the road, others pass behind the sign and in front
 CRF = 22
 INPUT_SIZE = 416
-STRIDES = (8, 16, 32)
-PERSON = 0  # class of COCO
 MIN_SCORE = 0.1  # kept low: the tracker also uses what the detector is unsure of
 MAX_IOU = 0.5
 BORDER = 6.0  # pixels; a box that ends at an inner border of a tile is a cut person, whole in the next tile
 
 Boxes = NDArray[np.float64]  # (K, 5): left, top, width, height, confidence
-Network = Callable[[NDArray[np.float32]], NDArray[np.float32]]
 
 
 def main() -> None:
@@ -51,10 +48,10 @@ def main() -> None:
     pictures = [picture for _, picture in read_frames(arguments.video, FIRST, FIRST + LENGTH)]
     write_video(arguments.out / "vtest" / "vtest.mp4", pictures, info.frame_rate, crf=CRF, preset="veryslow")
 
-    network = load_network(arguments.network)
+    detector = load_detector(str(arguments.network), min_score=MIN_SCORE)
     rows = []
     for frame, picture in enumerate(pictures, start=1):
-        for box in detect(network, picture):
+        for box in detect(detector, picture):
             # files count pixels from 1
             rows.append(f"{frame},-1,{box[0] + 1:.1f},{box[1] + 1:.1f},{box[2]:.1f},{box[3]:.1f},{box[4]:.3f},-1,-1,-1")
     with atomic_path(arguments.out / "vtest" / "det" / "yolox_nano.txt") as staged:
@@ -69,19 +66,10 @@ def main() -> None:
     print(f"{arguments.out}: {LENGTH} frames ({size / 1e6:.2f} MB), {len(rows)} boxes")
 
 
-def load_network(path: Path) -> Network:
-    """Return the network as a function from (1, 3, S, S) pixels 0..255, blue first, to (1, A, 85) raw outputs."""
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    name = session.get_inputs()[0].name
-    return lambda pixels: session.run(None, {name: pixels})[0]
-
-
-def detect(network: Network, picture: NDArray[np.uint8]) -> Boxes:
+def detect(detector: Detector, picture: NDArray[np.uint8]) -> Boxes:
     """Return the people of a picture: tiles, plain and mirrored, joined."""
-    plain = detect_in_tiles(network, picture)
-    mirrored = detect_in_tiles(network, np.ascontiguousarray(picture[:, ::-1]))
+    plain = detect_in_tiles(detector, picture)
+    mirrored = detect_in_tiles(detector, np.ascontiguousarray(picture[:, ::-1]))
     mirrored[:, 0] = picture.shape[1] - mirrored[:, 0] - mirrored[:, 2]
     joined = suppress(np.concatenate([plain, mirrored]))
     total = np.zeros(len(joined))
@@ -94,14 +82,14 @@ def detect(network: Network, picture: NDArray[np.uint8]) -> Boxes:
     return joined[joined[:, 4] >= MIN_SCORE]
 
 
-def detect_in_tiles(network: Network, picture: NDArray[np.uint8]) -> Boxes:
+def detect_in_tiles(detector: Detector, picture: NDArray[np.uint8]) -> Boxes:
     """Return the people of overlapping tiles of the network's size, in pixels of the picture."""
     height, width = picture.shape[:2]
     found = []
     for top in {0, max(height - INPUT_SIZE, 0)}:
         for left in {0, max(width - INPUT_SIZE, 0)}:
             tile = picture[top : top + INPUT_SIZE, left : left + INPUT_SIZE]
-            boxes = detect_in_tile(network, tile)
+            boxes = detect_in_tile(detector, tile)
             right, bottom = boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3]
             cut = (left > 0) & (boxes[:, 0] < BORDER) | (top > 0) & (boxes[:, 1] < BORDER)
             cut |= (left + tile.shape[1] < width) & (right > tile.shape[1] - BORDER)
@@ -112,25 +100,11 @@ def detect_in_tiles(network: Network, picture: NDArray[np.uint8]) -> Boxes:
     return suppress(np.concatenate(found))
 
 
-def detect_in_tile(network: Network, tile: NDArray[np.uint8]) -> Boxes:
-    """Return people above ``MIN_SCORE``, overlapping ones included: letterbox to the top left, decode the grid."""
-    ratio = INPUT_SIZE / max(tile.shape[:2])
-    resized = cv2.resize(tile, (round(tile.shape[1] * ratio), round(tile.shape[0] * ratio)))
-    canvas = np.full((INPUT_SIZE, INPUT_SIZE, 3), 114, dtype=np.uint8)
-    canvas[: resized.shape[0], : resized.shape[1]] = resized
-    raw = network(canvas.transpose(2, 0, 1)[None].astype(np.float32))[0].astype(np.float64)
-    grid, stride = [], []
-    for step in STRIDES:
-        cells = INPUT_SIZE // step
-        y, x = np.mgrid[:cells, :cells]
-        grid.append(np.stack([x, y], axis=-1).reshape(-1, 2))
-        stride.append(np.full((cells * cells, 1), step))
-    scale = np.concatenate(stride) / ratio
-    centre = (raw[:, :2] + np.concatenate(grid)) * scale
-    size = np.exp(raw[:, 2:4]) * scale
-    score = raw[:, 4] * raw[:, 5 + PERSON]
-    boxes = np.concatenate([centre - size / 2, size, score[:, None]], axis=1)
-    return boxes[score >= MIN_SCORE]
+def detect_in_tile(detector: Detector, tile: NDArray[np.uint8]) -> Boxes:
+    """Return people above ``MIN_SCORE``."""
+    (found,) = detector.detect([detector.prepare(tile)])
+    corners = found.boxes_xyxy.astype(np.float64)
+    return np.concatenate([corners[:, :2], corners[:, 2:] - corners[:, :2], found.score[:, None]], axis=1)
 
 
 def suppress(boxes: Boxes) -> Boxes:
