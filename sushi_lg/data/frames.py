@@ -38,7 +38,7 @@ R = TypeVar("R")
 _Load = Callable[[], Picture]
 
 VIDEO_EXTENSIONS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
-_SKIP = "correct it, or pass on_bad_image=skip to leave such frames out and list them"
+_SKIP = "copy it again, or pass on_bad_image=skip to leave such frames out and list them"
 _HASHED_AT_ONCE = 1 << 20
 _KEYS: dict[tuple[str, int, int], bytes] = {}  # digest by path, size and time of change
 
