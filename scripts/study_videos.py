@@ -22,7 +22,7 @@ from sushi_lg.appearance.camera_motion import CameraMotion
 from sushi_lg.appearance.registry import load_embedder
 from sushi_lg.cli.common import format_table
 from sushi_lg.data.files import atomic_path
-from sushi_lg.data.frames import open_frames
+from sushi_lg.data.frames import open_frames, usable_cores
 from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.detection.registry import load_detector
 from sushi_lg.evaluation.mot import evaluate_sequences
@@ -57,7 +57,16 @@ def main() -> None:
     for name in TRUTH:
         for embedder in [None, *map(load_embedder, arguments.embedders)]:
             source = open_frames(arguments.videos / f"{name}.mp4")
-            perceive(source, folder / name, detector=detector, embedder=embedder, camera=CameraMotion())
+            calls = usable_cores()
+            perceive(
+                source,
+                folder / name,
+                detector=detector,
+                embedder=embedder,
+                camera=CameraMotion(),
+                detect_calls=calls if detector.parallel else 1,
+                embed_calls=calls if embedder is not None and embedder.parallel else 1,
+            )
     tracker = load_tracker(weights_path(arguments.weights))
     results = {other.partition("=")[0]: Path(other.partition("=")[2]) for other in arguments.other}
     for way in ["boxes", *arguments.embedders]:

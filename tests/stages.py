@@ -23,6 +23,7 @@ class SquareDetector:
 
     name: str = "squares"
     batch_size: int = 3
+    parallel: bool = True
     settings: str = "1"
     seconds: float = 0.0
     seen: list[int] = field(default_factory=list)  # batch sizes
@@ -56,6 +57,7 @@ class ColourEmbedder:
     name: str = "colours"
     dim: int = 3
     batch_size: int = 4
+    parallel: bool = True
     settings: str = "1"
     crops: int = 0
 

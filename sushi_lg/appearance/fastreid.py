@@ -146,6 +146,7 @@ class FastReidEmbedder:
         self._network = network.to(self._device, memory_format=torch.channels_last)
         self.dim = network.dim
         self.batch_size = batch_size(self._device)
+        self.parallel = False  # torch has one setting of threads for the whole process
         self._digest = file_sha256(path)
 
     def fingerprint(self) -> str:

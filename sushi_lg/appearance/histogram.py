@@ -39,6 +39,7 @@ class HistogramEmbedder:
     name = "hsv"
     dim = _STRIPES * _BINS
     batch_size = _CHUNK
+    parallel = True
 
     def fingerprint(self) -> str:
         """Return a digest of the settings."""

@@ -52,6 +52,7 @@ class OnnxEmbedder:
             )
         self.dim = width
         self.batch_size = self._network.input_shape[0] or _BATCH
+        self.parallel = device == "cpu" and threads == 1
         self._fingerprint = _digest(card, path, self._size, device)
 
     def fingerprint(self) -> str:

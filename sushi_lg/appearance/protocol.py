@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 
 class Embedder(Protocol):
-    """Describes how people look. ``crop`` may run on several threads at once, ``embed`` runs on one."""
+    """Describes how people look. ``crop`` may run on several threads, ``embed`` only where ``parallel`` says so."""
 
     name: str
     """Short, safe as a folder name."""
@@ -20,6 +20,8 @@ class Embedder(Protocol):
     """D."""
     batch_size: int
     """Crops that ``embed`` likes to get together."""
+    parallel: bool
+    """Whether ``embed`` may run on several threads at once and gains by it, each call using one core."""
 
     def fingerprint(self) -> str:
         """Return a digest of everything the vectors depend on: weights and settings."""

@@ -54,6 +54,7 @@ class TimmEmbedder:
         self.name = "timm_" + "".join(c if c.isalnum() or c in "._-" else "_" for c in model)
         self.dim = int(network.num_features)
         self.batch_size = batch_size(self._device)
+        self.parallel = False  # torch has one setting of threads for the whole process
 
     def fingerprint(self) -> str:
         """Return a digest of weights and settings."""

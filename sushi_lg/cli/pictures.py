@@ -14,16 +14,15 @@ from sushi_lg.cli.progress import show_progress
 from sushi_lg.errors import DataError, WeightsError
 
 if TYPE_CHECKING:
+    from sushi_lg.appearance.protocol import Embedder
     from sushi_lg.data.frames import FrameSource
     from sushi_lg.data.sequence import Sequence
     from sushi_lg.detection.protocol import Detector
     from sushi_lg.perception.perceive import Perceived
 
-Network = TypeVar("Network")
+Network = TypeVar("Network", "Detector", "Embedder")
 
 _SHOWN = 5
-# Those that onnxruntime or numpy runs, each call on a thread of its own; torch has one setting of threads for all.
-_PARALLEL = ("Yolox", "Nanodet", "OnnxEmbedder", "HistogramEmbedder")
 
 
 @dataclass(frozen=True)
@@ -57,10 +56,9 @@ class Looking:
             if self.device != "auto" or used == "cpu":
                 raise
             # an onnxruntime without CUDA beside a torch that has it
-            network, used = load(name, device="cpu", **options), "cpu"
+            network = load(name, device="cpu", **options)
             typer.echo(f"note: {name} runs on the CPU: {error.message}", err=True)
-        parallel = used == "cpu" and type(network).__name__ in _PARALLEL
-        return network, self.workers or usable_cores() if parallel else 1
+        return network, self.workers or usable_cores() if network.parallel else 1
 
 
 def open_pictures(

@@ -98,6 +98,7 @@ class GroundingDino:
         parting = {*tokenizer.encode(".")}  # the dot, and the tokens that begin and end a text
         self._phrase_of_token = phrases_of_tokens(self._text["input_ids"][0].tolist(), parting)
         self.batch_size = 1 if self._device.type == "cpu" else 4
+        self.parallel = False  # torch has one setting of threads for the whole process
 
     def fingerprint(self) -> str:
         """Return a digest of weights, tokenizer, processor, prompt and thresholds."""

@@ -72,6 +72,7 @@ class Nanodet:
         classes = shapes[f"cls_pred_stride_{self._strides[0]}"][-1]
         self._class = class_index(self.settings.wanted, card.classes, classes or 0, str(path))
         self.batch_size = _BATCH if self._network.input_shape[0] is None else 1
+        self.parallel = device == "cpu" and threads == 1
 
     def fingerprint(self) -> str:
         """Return a digest of the file, the thresholds, the class and the input."""

@@ -27,12 +27,14 @@ class FrameBoxes:
 
 
 class Detector(Protocol):
-    """Finds objects. ``prepare`` may run on several threads at once, ``detect`` runs on one."""
+    """Finds objects. ``prepare`` may run on several threads at once, ``detect`` only where ``parallel`` says so."""
 
     name: str
     """Short, safe as a file name: detections are written to ``det/<name>.txt``."""
     batch_size: int
     """Pictures that ``detect`` likes to get together."""
+    parallel: bool
+    """Whether ``detect`` may run on several threads at once and gains by it, each call using one core."""
 
     def fingerprint(self) -> str:
         """Return a digest of everything the boxes depend on: weights and settings."""

@@ -59,6 +59,7 @@ class Yolox:
         self._cells, self._stride = grid_cells(self.size, self._network.output_shapes[self._output][1], path)
         self._class = class_index(self.settings.wanted, card.classes, width - 5, str(path))
         self.batch_size = _BATCH if self._network.input_shape[0] is None else 1
+        self.parallel = device == "cpu" and threads == 1
 
     def fingerprint(self) -> str:
         """Return a digest of the file, the thresholds, the class and the size."""

@@ -217,8 +217,7 @@ def _finished(
     conventions = labelled.sequence.info.layout.conventions
     open_gaps = replace(output, max_gap_filled=_NO_FILLING, max_gap_filled_unannotated=_NO_FILLING)
     plain, filled = (
-        finish(detections, last.after, probability, boxes, config, conventions)
-        for config in (open_gaps, output)
+        finish(detections, last.after, probability, boxes, config, conventions) for config in (open_gaps, output)
     )
     return plain, filled
 

@@ -210,7 +210,7 @@ def test_a_network_that_cannot_use_the_gpu(monkeypatch: pytest.MonkeyPatch, caps
 
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     network, calls = Looking("error", 4, "auto").load(load, "any")
-    assert isinstance(network, SquareDetector) and calls == 1
+    assert isinstance(network, SquareDetector) and calls == 4
     assert "note: any runs on the CPU: any: no CUDA" in capsys.readouterr().err
     with pytest.raises(WeightsError, match="no CUDA"):
         Looking("error", 4, "cuda").load(load, "any")
