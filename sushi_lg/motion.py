@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou
+from sushi_lg.host import free_to_look
 
 NO_MOTION = -2.0
 """Score of a pair of which one tracklet has no velocity."""
@@ -47,11 +48,14 @@ def motion_giou(
     ahead = _moved(end_box, end_velocity, tau.ceil())
     back = _moved(start_box, start_velocity, -tau.floor().clamp(min=1))
     score = paired_giou(ahead, back)
-    next_frame = torch.nonzero(gap == 1).squeeze(1)
+    if free_to_look(gap):
+        next_frame = torch.nonzero(gap == 1).squeeze(1)
+    else:
+        next_frame = torch.arange(len(gap), device=gap.device)
     if len(next_frame):
         met_ahead = paired_giou(ahead[next_frame], cxcywh_to_xyxy(start_box[next_frame]))
         met_back = paired_giou(back[next_frame], cxcywh_to_xyxy(end_box[next_frame]))
-        score[next_frame] = (met_ahead + met_back) / 2
+        score[next_frame] = torch.where(gap[next_frame] == 1, (met_ahead + met_back) / 2, score[next_frame])
     return score.clamp_(-2, 1).masked_fill_(~has_motion, NO_MOTION)
 
 

@@ -3,9 +3,22 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from sushi_lg.host import like_on_a_gpu
+
+
+@pytest.fixture(params=["as on a CPU", "as on a GPU"])
+def both_ways(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run a test on both ways of ``sushi_lg.host``."""
+    if request.param == "as on a CPU":
+        yield
+        return
+    with like_on_a_gpu():
+        yield
 
 
 @pytest.fixture(scope="session")

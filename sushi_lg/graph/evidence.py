@@ -29,10 +29,18 @@ from sushi_lg.graph.appearance import (
     tracklet_looks,
 )
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
-from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
+from sushi_lg.graph.kinematics import (
+    CleanFit,
+    EndState,
+    clean_fits,
+    crowd_path,
+    end_states,
+    ends_of_singles,
+)
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
-from sushi_lg.graph.tracklets import Tracklets, in_groups, uncut
+from sushi_lg.graph.tracklets import Tracklets, in_groups
+from sushi_lg.host import free_to_look, rows_of
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 
@@ -98,6 +106,7 @@ class EvidenceBuilder:
         overlap: (N, 3) output of ``overlap_features`` for the detections of this run, computed once for all levels.
         looks: output of ``measure_looks`` for them, or None where they have no appearance.
         in_parts: hand out features a few rows at a time, when the network asks, instead of all at once.
+        num_frames: one more than the last frame with detections, where it is known.
     """
 
     def __init__(
@@ -111,6 +120,7 @@ class EvidenceBuilder:
         looks: Looks | None = None,
         *,
         in_parts: bool = False,
+        num_frames: int | None = None,
     ) -> None:
         self.config = config
         self.max_gap = max_gap
@@ -120,6 +130,7 @@ class EvidenceBuilder:
         self.overlap = overlap
         self.looks = looks
         self.in_parts = in_parts
+        self.num_frames = num_frames
 
     def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
         """Return the candidates of a level."""
@@ -129,15 +140,18 @@ class EvidenceBuilder:
             summary = _summary(detections, tracklets, self.overlap)
             looks = self.looks
             of_tracklets = None if looks is None else tracklet_looks(looks, tracklets)
-        is_part = tracklets.successor >= 0
-        is_part[tracklets.successor[is_part]] = True
-        eligible = torch.nonzero((tracklets.length >= self.min_length) | is_part).squeeze(1)
-        boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
-        path = crowd_path(detections, tracklets, boxes)
-        # Parts of a second look count as what they were cut from: only then can a short one change sides.
-        whole = uncut(detections, tracklets)
-        length = whole.length[whole.member_of[tracklets.first[eligible]]]
+        takes_part = (tracklets.length >= self.min_length) | tracklets.is_part
+        if free_to_look(takes_part):
+            eligible = torch.nonzero(takes_part).squeeze(1)
+        else:  # as many places as tracklets; those left over take no part in any pair
+            eligible = rows_of(takes_part, len(tracklets))
         low, high = successors_within_gap(tracklets, eligible, self.max_gap)
+        eligible = eligible.clamp(max=len(tracklets) - 1)
+        boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
+        path = crowd_path(detections, tracklets, boxes, self.num_frames)
+        # Parts of a second look count as what they were cut from: only then can a short one change sides.
+        whole = tracklets.uncut
+        length = whole.length[whole.member_of[tracklets.first[eligible]]]
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
             from_node, to_node = eligible[earlier], eligible[later]
@@ -152,9 +166,10 @@ class EvidenceBuilder:
             return values[:, None]
 
         with stage("candidates"):
-            pairs, measured, is_near, considered = nearest_pairs(low, high, cost, self.num_neighbours)
-        mutual = is_near.all(dim=0)
-        edge_index = eligible[pairs[:, mutual]]
+            pairs, measured, _, considered = nearest_pairs(
+                low, high, cost, self.num_neighbours, keep=lambda pairs, measured, is_near: is_near.all(dim=0)
+            )
+        edge_index = eligible[pairs]
 
         def of_edges(rows: slice | Tensor) -> Tensor:
             with stage("features"):
@@ -182,7 +197,7 @@ class EvidenceBuilder:
         return LevelGraph(
             edge_index=edge_index,
             edge_features=table(config.edge_width, num_edges, of_edges),
-            cost=measured[mutual, 0],
+            cost=measured[:, 0],
             node_features=table(config.node_width, num_nodes, of_nodes),
             num_nodes=num_nodes,
             num_candidates=considered,
@@ -230,7 +245,7 @@ def _motion_cost(
     reach = torch.maximum(end.top_speed[earlier], start.top_speed[later]) * gap
     reach = torch.maximum(reach, _length(drift))
     possible = (_length(displacement) <= 1.0001 * (gate * height + reach) + 1e-3) & (size <= config.gate_size)
-    rows = torch.nonzero(possible).squeeze(1)
+    rows = torch.nonzero(possible).squeeze(1) if free_to_look(possible) else slice(None)
     cost = torch.full_like(gap, torch.inf)
     earlier, later, displacement, gap = earlier[rows], later[rows], displacement[rows], gap[rows]
     squared = torch.minimum(displacement.square().sum(dim=1), (displacement - drift[rows]).square().sum(dim=1))
@@ -240,7 +255,7 @@ def _motion_cost(
     distance, root = squared.sqrt() / height[rows], root[rows]
     # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
     relative = (distance + 0.5 * size[rows]) / (1 + 0.3 * root) + 0.02 * root
-    cost[rows] = relative.masked_fill(distance > gate[rows], torch.inf)
+    cost[rows] = relative.masked_fill(~possible[rows] | (distance > gate[rows]), torch.inf)
     return cost
 
 
@@ -254,7 +269,7 @@ def _with_appearance(
     later: Tensor,
 ) -> Tensor:
     """Return costs that say too whether both tracklets look alike; never below 0, impossible stays impossible."""
-    rows = torch.nonzero(torch.isfinite(cost)).squeeze(1)
+    rows = torch.nonzero(torch.isfinite(cost)).squeeze(1) if free_to_look(cost) else slice(None)
     alike = mean_likeness(looks, of_tracklets, tracklets, earlier[rows], later[rows])
     # What the vectors are worth in this video decides how much they may say.
     worth = looks.contrast[tracklets.clip[earlier[rows]]]

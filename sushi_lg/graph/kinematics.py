@@ -17,7 +17,10 @@ import torch
 from torch import Tensor
 
 from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
-from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets, uncut
+from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+from sushi_lg.host import free_to_look, thinned
+from sushi_lg.nn.segment import segment_sum
+from sushi_lg.nn.structures import make_segments
 from sushi_lg.structures import Detections, Record
 
 
@@ -113,7 +116,7 @@ def clean_fits(
     """
     boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
     values, clean = _line_values(detections, boxes), _cleanness(overlap)
-    whole = uncut(detections, tracklets)
+    whole = tracklets.uncut
     order, owner = whole.order, whole.member_of[whole.order]
     time = (detections.frame[order] - whole.first_frame[owner]).to(torch.float64)[:, None]
     reference = values[whole.first]
@@ -290,7 +293,7 @@ def _window(sums: Tensor, start: Tensor, window: int, *, at_end: bool) -> Tensor
     return sums[high] - sums[low]
 
 
-def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> Tensor:
+def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor, num_frames: int | None = None) -> Tensor:
     """Return how far everybody has moved together: what is left of camera motion.
 
     Every frame gives one robust mean of the steps that tracklets make into it; their sum over time is a path. Where the
@@ -300,11 +303,13 @@ def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> T
         detections: N detections.
         tracklets: M tracklets; only steps between neighbouring frames count.
         boxes: (N, 4) camera-free cxcywh.
+        num_frames: T, one more than the last frame with detections, where it is known.
 
     Returns:
         (C, T + 1, 2) float32 cumulative displacement in pixels at every frame up to the last one with detections.
     """
-    num_frames = int(detections.frame.max()) + 1 if len(detections) else 0
+    if num_frames is None:
+        num_frames = count_frames(detections)
     shape = (detections.num_clips, num_frames + 1, 2)
     path = boxes.new_zeros(shape)
     order = tracklets.order
@@ -312,35 +317,45 @@ def crowd_path(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> T
     is_step = (tracklets.member_of[first] == tracklets.member_of[second]) & (
         detections.frame[second] - detections.frame[first] == 1
     )
-    first, second = first[is_step], second[is_step]
+    is_step, first, second = thinned(is_step, first, second)
     if len(first) == 0:
         return path
     step = boxes[second, :2] - boxes[first, :2]
     slot = detections.clip[second] * shape[1] + detections.frame[second]
     flat = path.reshape(-1, 2)
-    weight = torch.ones_like(step[:, :1])
-    mean = flat
+    # Additions of a GPU come in any order; sums over sorted rows do not.
+    segments = None if free_to_look(slot) else make_segments(slot, len(flat))
+
+    def summed(values: Tensor) -> Tensor:
+        if segments is not None:
+            return segment_sum(values, segments)
+        return flat.new_zeros(len(flat), values.shape[1]).index_add(0, slot, values)
+
+    vote = is_step[:, None].to(step.dtype)
+    weight, mean = vote, flat
     for _ in range(3):  # people who move on their own lose their vote
-        total = flat.new_zeros(flat.shape[0], 1).index_add(0, slot, weight)
-        mean = flat.new_zeros(flat.shape).index_add(0, slot, weight * step) / total.clamp(min=1e-6)
+        mean = summed(weight * step) / summed(weight).clamp(min=1e-6)
         miss = (step - mean[slot]).square().sum(dim=1, keepdim=True).sqrt() / boxes[second, 3:4]
-        weight = 1 / (1 + (miss / 0.03).square())
-    votes = flat.new_zeros(flat.shape[0], 1).index_add(0, slot, torch.ones_like(weight))
+        weight = vote / (1 + (miss / 0.03).square())
+    votes = summed(vote)
     return (mean * (votes >= 3)).reshape(shape).cumsum(dim=1)
+
+
+def count_frames(detections: Detections) -> int:
+    """Return one more than the last frame with detections; 0 without any."""
+    return int(detections.frame.max()) + 1 if len(detections) else 0
 
 
 def _history(
     detections: Detections, tracklets: Tracklets, boxes: Tensor, offsets: tuple[int, ...], *, at_end: bool
 ) -> tuple[Tensor, Tensor]:
-    steps = torch.tensor(offsets, device=boxes.device)
+    edge = tracklets.last_frame if at_end else tracklets.first_frame
+    frames = torch.stack([edge - step if at_end else edge + step for step in offsets], dim=1)
     if at_end:
-        frames = tracklets.last_frame[:, None] - steps
         valid = frames >= tracklets.first_frame[:, None]
     else:
-        frames = tracklets.first_frame[:, None] + steps
         valid = frames <= tracklets.last_frame[:, None]
-    edge = (tracklets.last_frame if at_end else tracklets.first_frame)[:, None]
-    frames = torch.where(valid, frames, edge)
+    frames = torch.where(valid, frames, edge[:, None])
     tracklet = torch.arange(len(tracklets), device=boxes.device)[:, None].expand_as(frames)
     return boxes_at(detections, tracklets, boxes, tracklet, frames), valid
 

@@ -11,6 +11,7 @@ from torch.nn.functional import pairwise_distance
 
 from sushi_lg.graph.ends import TrackletEnds
 from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.host import free_to_look
 from sushi_lg.motion import motion_giou
 
 _EPSILON = 1e-6  # added to every difference, as by the released code
@@ -18,6 +19,7 @@ _TILE = 64  # consecutive nodes that share a matrix product
 _MOST_WASTE = 64  # computed numbers a wanted one; gathering two rows costs as much as that many products
 _NEAR = 0.02  # squared distances below this share of the squared lengths have lost digits in a matrix product
 _ROWS = 1024  # pairs of wide rows gathered at once
+_GPU_ROWS = 1 << 15  # the same on a GPU: about a gigabyte of 2048 numbers each
 
 
 def feet_distance(ends: TrackletEnds, earlier: Tensor, later: Tensor) -> Tensor:
@@ -33,7 +35,8 @@ def appearance_distance(ends: TrackletEnds, earlier: Tensor, later: Tensor) -> T
 
     Gathering two wide rows a pair is what the released code spends most of its time on. A few consecutive earlier nodes
     and all their partners are one matrix product instead. Squares cancel in it, so pairs that come out close together
-    are measured again, by differences; the others are good to 3e-5 of their distance.
+    are measured again, by differences; the others are good to 3e-5 of their distance. A GPU gathers all pairs: the
+    bounds of the products would have to be waited for.
 
     Args:
         ends: M tracklets.
@@ -42,6 +45,8 @@ def appearance_distance(ends: TrackletEnds, earlier: Tensor, later: Tensor) -> T
     """
     if ends.embedding is None or ends.squared_length is None or len(earlier) == 0:
         return torch.zeros(len(earlier), dtype=ends.end_box.dtype, device=earlier.device)
+    if not free_to_look(earlier):  # tiles would wait for their bounds
+        return _gathered_distance(ends.embedding, earlier, later, _GPU_ROWS)
     order = None
     if bool((earlier[1:] < earlier[:-1]).any()):  # lists of candidates ascend, edges are sorted by their later node
         earlier, order = torch.sort(earlier, stable=True)
@@ -69,8 +74,8 @@ def _distances_of_tile(embedding: Tensor, squared_length: Tensor, earlier: Tenso
     return distance
 
 
-def _gathered_distance(embedding: Tensor, earlier: Tensor, later: Tensor) -> Tensor:
-    parts = zip(torch.split(earlier, _ROWS), torch.split(later, _ROWS), strict=True)
+def _gathered_distance(embedding: Tensor, earlier: Tensor, later: Tensor, rows: int = _ROWS) -> Tensor:
+    parts = zip(torch.split(earlier, rows), torch.split(later, rows), strict=True)
     return torch.cat([pairwise_distance(embedding[u], embedding[v], eps=_EPSILON) for u, v in parts])
 
 

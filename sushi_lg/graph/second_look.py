@@ -17,9 +17,9 @@ import torch
 from torch import Tensor
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.geometry import paired_iou
-from sushi_lg.graph.candidates import pair_blocks
-from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
+from sushi_lg.graph.occlusion import Contacts
+from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.host import thinned
 from sushi_lg.structures import Detections
 
 
@@ -52,36 +52,10 @@ class SecondLookConfig:
             if getattr(self, key) < 1:
                 raise ConfigError(f"second_look.{key}: {getattr(self, key)} is below 1")
 
-
-@dataclass(frozen=True)
-class Contacts:
-    """Detections of one frame that overlap; every pair stands in both orders.
-
-    Attributes:
-        mine: (P,) int64 detection.
-        other: (P,) int64 detection.
-        iou: (P,) float32.
-    """
-
-    mine: Tensor
-    other: Tensor
-    iou: Tensor
-
-
-def find_contacts(detections: Detections, config: SecondLookConfig) -> Contacts:
-    """Return all pairs that overlap enough to matter; they are the same for all levels."""
-    boxes = detections.boxes_xyxy
-    least = min(config.touch_iou, config.peak_iou)
-    key = detections.clip * FRAME_SPAN + detections.frame
-    low, high = torch.searchsorted(key, key), torch.searchsorted(key, key, right=True)
-    none = torch.zeros(0, dtype=torch.int64, device=boxes.device)
-    found = [(none, none, boxes.new_zeros(0))]
-    for mine, other in pair_blocks(low, high):
-        iou = paired_iou(boxes[mine], boxes[other])
-        kept = (iou >= least) & (mine != other)
-        found.append((mine[kept], other[kept], iou[kept]))
-    mine, other, iou = (torch.cat(parts) for parts in zip(*found, strict=True))
-    return Contacts(mine, other, iou)
+    @property
+    def least_iou(self) -> float:
+        """Overlap below which two detections have nothing to do with each other."""
+        return min(self.touch_iou, self.peak_iou)
 
 
 def places_to_cut(detections: Detections, tracklets: Tracklets, contacts: Contacts, config: SecondLookConfig) -> Tensor:
@@ -90,35 +64,46 @@ def places_to_cut(detections: Detections, tracklets: Tracklets, contacts: Contac
     Args:
         detections: N detections.
         tracklets: M tracklets of them.
-        contacts: of all detections.
+        contacts: of all detections, see ``find_overlaps``.
         config: settings.
     """
     mine, other, iou = contacts.mine, contacts.other, contacts.iou
     owner = tracklets.member_of
     takes_part = tracklets.length >= config.min_length
     matters = takes_part[owner[mine]] & takes_part[owner[other]]
-    mine, other, iou = mine[matters], other[matters], iou[matters]
-    cut = torch.zeros(len(detections), dtype=torch.bool, device=mine.device)
-    touching = iou >= config.touch_iou
-    cut[mine[touching & (other == tracklets.first[owner[other]])]] = True  # somebody appears beside me
-    vanishing = mine[touching & (other == tracklets.last[owner[other]])]  # somebody vanishes beside me
-    vanishing = vanishing[vanishing != tracklets.last[owner[vanishing]]]
+    matters, mine, other, iou = thinned(matters, mine, other, iou)
+    nowhere = len(detections)  # one place more, for all that cut nothing
+    cut = torch.zeros(nowhere + 1, dtype=torch.bool, device=mine.device)
+    touching = matters & (iou >= config.touch_iou)
+    appears = touching & (other == tracklets.first[owner[other]])  # somebody appears beside me
+    cut[torch.where(appears, mine, nowhere)] = True
+    is_last = mine == tracklets.last[owner[mine]]
+    vanishes = touching & (other == tracklets.last[owner[other]]) & ~is_last  # somebody vanishes beside me
     position = torch.empty_like(tracklets.order)
     position[tracklets.order] = torch.arange(len(position), device=position.device)
-    cut[tracklets.order[position[vanishing] + 1]] = True
-    close = iou >= config.peak_iou
-    peak = _peaks(detections, owner, mine[close], other[close], iou[close], config.encounter_gap)
+    following = tracklets.order[(position[mine] + 1).clamp(max=nowhere - 1)]
+    cut[torch.where(vanishes, following, nowhere)] = True
+    is_peak = _peaks(detections, tracklets, matters & (iou >= config.peak_iou), mine, other, iou, config.encounter_gap)
     # At its very ends a tracklet has nothing to cut off; both are left alone, so that videos may run backwards.
-    cut[peak[peak != tracklets.last[owner[peak]]]] = True
+    is_peak[tracklets.last] = False
+    cut = cut[:nowhere] | is_peak
     cut[tracklets.first] = False
     return cut
 
 
 def _peaks(
-    detections: Detections, owner: Tensor, mine: Tensor, other: Tensor, iou: Tensor, encounter_gap: int
+    detections: Detections,
+    tracklets: Tracklets,
+    close: Tensor,
+    mine: Tensor,
+    other: Tensor,
+    iou: Tensor,
+    encounter_gap: int,
 ) -> Tensor:
-    """Return for every encounter the detection at which the two tracklets overlap most, the first of equals."""
-    pair = owner[mine] * (owner.max() + 1 if len(owner) else 1) + owner[other]
+    """Return (N,) bool: here two tracklets overlap most in an encounter; the first of equals."""
+    close, mine, other, iou = thinned(close, mine, other, iou)
+    owner = tracklets.member_of
+    pair = torch.where(close, owner[mine] * len(tracklets) + owner[other], -1)
     # Contacts are sorted by detection, hence by time: a stable sort leaves every pair of tracklets in time.
     order = torch.argsort(pair, stable=True)
     pair, mine, iou = pair[order], mine[order], iou[order]
@@ -126,9 +111,12 @@ def _peaks(
     is_new = torch.ones(len(mine), dtype=torch.bool, device=mine.device)
     is_new[1:] = (pair[1:] != pair[:-1]) | (frame[1:] - frame[:-1] > encounter_gap)
     encounter = is_new.long().cumsum(0) - 1
-    count = int(is_new.sum())
-    highest = iou.new_full((count,), -1.0).scatter_reduce(0, encounter, iou, "amax")
-    at_peak = torch.nonzero(iou == highest[encounter]).squeeze(1)
+    highest = torch.full_like(iou, -1.0).scatter_reduce_(0, encounter, iou, "amax")
+    row, count = torch.arange(len(mine), device=mine.device), len(mine)
+    at_peak = torch.where((pair >= 0) & (iou == highest[encounter]), row, count)
     # Somebody who stands still beside somebody reaches the same overlap many times.
-    first = encounter.new_full((count,), len(mine)).scatter_reduce(0, encounter[at_peak], at_peak, "amin")
-    return mine[first]
+    first = torch.full_like(row, count).scatter_reduce_(0, encounter, at_peak, "amin")
+    nowhere = len(detections)
+    is_peak = torch.zeros(nowhere + 1, dtype=torch.bool, device=mine.device)
+    is_peak[torch.cat([mine, mine.new_full((1,), nowhere)])[first]] = True
+    return is_peak[:nowhere]

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cached_property
 from itertools import pairwise
 
 import torch
 from torch import Tensor
 
+from sushi_lg.host import free_to_look, rows_of
 from sushi_lg.structures import Detections, Record
 
 # Frames of one clip must fit below this number, so that (clip, frame) becomes one sortable integer.
@@ -36,6 +36,7 @@ class Tracklets(Record):
         last_frame: (M,) int64, 0-based, inclusive.
         clip: (M,) int64.
         successor: (M,) int64, the tracklet each one continued in before ``split`` cut them apart; -1 = none.
+        whole: what ``split`` cut apart, or None where it did not.
     """
 
     member_of: Tensor
@@ -47,6 +48,7 @@ class Tracklets(Record):
     last_frame: Tensor
     clip: Tensor
     successor: Tensor
+    whole: Tracklets | None = None
 
     def __len__(self) -> int:
         return int(self.first.shape[0])
@@ -56,10 +58,23 @@ class Tracklets(Record):
         """(M,) int64, number of detections of each tracklet."""
         return self.start.diff()
 
-    @cached_property
+    @property
     def was_cut(self) -> bool:
-        """Whether ``split`` cut any of them."""
-        return bool((self.successor >= 0).any())
+        """Whether these are parts that ``split`` made."""
+        return self.whole is not None
+
+    @property
+    def uncut(self) -> Tracklets:
+        """The tracklets that ``split`` was given; tracklets nobody cut are themselves."""
+        return self if self.whole is None else self.whole
+
+    @property
+    def is_part(self) -> Tensor:
+        """(M,) bool, ``split`` cut something off at one end or both."""
+        count, continues = len(self), self.successor >= 0
+        marked = torch.cat([continues, continues.new_zeros(1)])  # one more, for those without a successor
+        marked[torch.where(continues, self.successor, count)] = True
+        return marked[:count]
 
     @property
     def key(self) -> Tensor:
@@ -69,22 +84,26 @@ class Tracklets(Record):
 
 def singletons(detections: Detections) -> Tracklets:
     """Return one tracklet a detection."""
-    return from_members(detections, torch.arange(len(detections), device=detections.frame.device))
+    count = len(detections)
+    return from_members(detections, torch.arange(count, device=detections.frame.device), count)
 
 
-def from_members(detections: Detections, member_of: Tensor) -> Tracklets:
+def from_members(detections: Detections, member_of: Tensor, count: int | None = None) -> Tracklets:
     """Build tracklets from a map.
 
     Args:
         detections: N detections sorted by (clip, frame).
         member_of: (N,) int64 labels 0 .. M-1, every label used, numbered by first detection; detections of one
             tracklet lie in one clip and in different frames.
+        count: M, where it is known; looking for it waits for a GPU.
     """
-    num_tracklets = int(member_of.max()) + 1 if len(member_of) else 0
+    if count is None:
+        count = int(member_of.max()) + 1 if len(member_of) else 0
     # Detections are sorted in time, so a stable sort by tracklet leaves each tracklet sorted in time.
     order = torch.argsort(member_of, stable=True)
-    counts = torch.bincount(member_of, minlength=num_tracklets)
-    start = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
+    start = member_of.new_zeros(count + 1)
+    start[1:].scatter_add_(0, member_of, torch.ones_like(member_of))
+    start = start.cumsum(0)
     first, last = order[start[:-1]], order[start[1:] - 1]
     return Tracklets(
         member_of=member_of,
@@ -99,15 +118,16 @@ def from_members(detections: Detections, member_of: Tensor) -> Tracklets:
     )
 
 
-def merge(detections: Detections, tracklets: Tracklets, label: Tensor) -> Tracklets:
+def merge(detections: Detections, tracklets: Tracklets, label: Tensor, count: int | None = None) -> Tracklets:
     """Join tracklets that share a label.
 
     Args:
         detections: N detections.
         tracklets: M tracklets of them.
         label: (M,) int64, numbered in the order of the first tracklet of each label.
+        count: number of labels, where it is known.
     """
-    return from_members(detections, label[tracklets.member_of])
+    return from_members(detections, label[tracklets.member_of], count)
 
 
 def split(detections: Detections, tracklets: Tracklets, before: Tensor) -> Tracklets:
@@ -119,37 +139,29 @@ def split(detections: Detections, tracklets: Tracklets, before: Tensor) -> Track
         before: (N,) bool, cut a tracklet between this detection and the one before it.
 
     Returns:
-        the parts; ``successor`` leads from each part to the next one of the same tracklet.
+        the parts; ``successor`` leads from each part to the next one of the same tracklet. Where looking is free,
+        tracklets nobody cut come back as they are.
     """
+    if free_to_look(before) and not bool(before.any()):
+        return tracklets
     begins = before.clone()
     begins[tracklets.first] = True
-    part = begins[tracklets.order].long().cumsum(0) - 1
-    first = tracklets.order[begins[tracklets.order]]
+    begins = begins[tracklets.order]
+    part = begins.long().cumsum(0) - 1
+    count = int(begins.sum())
+    first = tracklets.order[rows_of(begins, count)]
     # Parts are listed tracklet by tracklet, tracklets are numbered by their first detection.
     number = torch.empty_like(first)
-    number[torch.argsort(first)] = torch.arange(len(first), device=first.device)
+    number[torch.argsort(first)] = torch.arange(count, device=first.device)
     member_of = torch.empty_like(tracklets.member_of)
     member_of[tracklets.order] = number[part]
-    parts = from_members(detections, member_of)
-    successor = torch.full_like(first, -1)
+    parts = from_members(detections, member_of, count)
     follows = before.clone()
     follows[tracklets.first] = False
-    continued = torch.nonzero(follows[first]).squeeze(1)  # parts that are not the first of their tracklet
-    successor[number[continued - 1]] = number[continued]
-    return replace(parts, successor=successor)
-
-
-def uncut(detections: Detections, parts: Tracklets) -> Tracklets:
-    """Return the tracklets that ``split`` was given; tracklets nobody cut come back as they are."""
-    if not parts.was_cut:
-        return parts
-    whole = torch.arange(len(parts), device=parts.first.device)
-    continued = torch.nonzero(parts.successor >= 0).squeeze(1)
-    whole[parts.successor[continued]] = continued
-    while not torch.equal(whole, whole[whole]):  # each round doubles the number of links that are followed
-        whole = whole[whole]
-    _, label = torch.unique(whole, return_inverse=True)  # a tracklet starts with its first part: numbers stay in order
-    return merge(detections, parts, label)
+    # A part that is not the first of its tracklet comes right after the one it continues; the last place is for others.
+    continued = torch.where(follows[first[1:]], number[:-1], count)
+    successor = first.new_full((count + 1,), -1).scatter_(0, continued, number[1:])[:count]
+    return replace(parts, successor=successor, whole=tracklets)
 
 
 GROUP = 65536
@@ -157,14 +169,14 @@ GROUP = 65536
 
 
 def in_groups(detections: Detections, tracklets: Tracklets) -> Iterator[tuple[Detections, Tracklets, Tensor | slice]]:
-    """Yield whole tracklets, a bounded number of detections at a time; with gradients everything at once.
+    """Yield whole tracklets, a bounded number of detections at a time; with gradients or on a GPU everything at once.
 
     For work that looks at no more than one tracklet at a time and needs many numbers a detection.
 
     Yields:
         K detections, their tracklets, and which of the N detections they are: (K,) int64, or a slice that is all.
     """
-    if torch.is_grad_enabled() or len(detections) <= GROUP:
+    if torch.is_grad_enabled() or len(detections) <= GROUP or not free_to_look(detections.frame):
         yield detections, tracklets, slice(None)
         return
     group = tracklets.start[:-1] // GROUP

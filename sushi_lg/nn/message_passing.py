@@ -20,6 +20,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
+from sushi_lg.host import free_to_look
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.segment import default_backend, gather, segment_sum
 from sushi_lg.nn.structures import Segments, make_segments
@@ -77,7 +78,7 @@ class TimeAwareMessagePassing(nn.Module):
         Returns:
             ``keep`` tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
         """
-        in_blocks = keep == 1 and nodes.device.type == "cpu" and not torch.is_grad_enabled()
+        in_blocks = keep == 1 and free_to_look(nodes) and not torch.is_grad_enabled()
         if in_blocks and not torch.is_autocast_enabled("cpu"):  # products in place are not cast
             return self._in_blocks(nodes, edges, earlier.index, later.index)
         node_width, edge_width = nodes.shape[1], edges.shape[1]

@@ -12,6 +12,7 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from sushi_lg.host import free_to_look
 from sushi_lg.structures import Record
 
 # Only products with these matrices are used, and tests compare them with plain sums.
@@ -60,7 +61,7 @@ def make_segments(index: Tensor, num_segments: int, *, is_sorted: bool | None = 
         is_sorted: whether ``index`` ascends; None = looked up on a CPU, taken as no elsewhere (looking would wait).
     """
     if is_sorted is None:
-        is_sorted = index.device.type == "cpu" and not bool((index[1:] < index[:-1]).any())
+        is_sorted = free_to_look(index) and not bool((index[1:] < index[:-1]).any())
     order = None if is_sorted else torch.argsort(index, stable=True)
     ascending = index if order is None else index[order]
     bounds = torch.arange(num_segments + 1, device=index.device)

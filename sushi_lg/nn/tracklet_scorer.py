@@ -19,6 +19,7 @@ from torch.nn.functional import linear
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.host import free_to_look
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.pieces import score_in_pieces
@@ -230,6 +231,6 @@ class TrackletScorer(nn.Module):
             scores: LevelScores = block(part, self._row[level])
             return scores
 
-        if torch.is_grad_enabled() or graph.edge_index.device.type != "cpu":
+        if torch.is_grad_enabled() or not free_to_look(graph.edge_index):
             return score(graph)
         return score_in_pieces(score, graph, hops=block.passing.num_steps)

@@ -7,18 +7,26 @@ directly. Edges without a competitor are accepted at once; only components with 
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components, min_weight_full_bipartite_matching
 from torch import Tensor
 
+from sushi_lg.host import free_to_look, rows_of, send
+from sushi_lg.solver.structures import Accepted
+
 # Above this many cells a component is solved on its sparse matrix instead of a dense one.
 _DENSE_CELLS = 4_000_000
+# Conflicts that leave a GPU together with their number: 400 kB, a few microseconds.
+_SENT_AT_ONCE = 1 << 14
 
 
-def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Tensor:
+def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) -> Accepted:
     """Choose the edges of a maximum-weight matching.
 
     Args:
@@ -27,8 +35,8 @@ def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) 
         num_nodes: N.
 
     Returns:
-        (E,) bool; every node keeps at most one edge to the past and one to the future. Among matchings of equal weight
-        the result is a deterministic function of the edge order.
+        The edges; every node keeps at most one to the past and one to the future. Among matchings of equal weight the
+        result is a deterministic function of the edge order.
     """
     earlier, later = edge_index
     eligible = weight.detach() >= 0
@@ -38,12 +46,47 @@ def maximum_weight_matching(edge_index: Tensor, weight: Tensor, num_nodes: int) 
     crowded = eligible & ((going_out[earlier] > 1) | (coming_in[later] > 1))
     chosen = eligible & ~crowded
     # Only conflicts leave the device; with good scores they are a few edges in a hundred.
-    contested = torch.nonzero(crowded).squeeze(1)
-    if len(contested):
-        ends = edge_index[:, contested].cpu().numpy()
-        values = weight.detach()[contested].cpu().numpy().astype(np.float64)
-        chosen[contested[torch.from_numpy(_solve(ends[0], ends[1], values)).to(contested.device)]] = True
-    return chosen
+    found = _conflicts(edge_index, weight.detach(), crowded, chosen)
+    won = _solve(found.ends[0], found.ends[1], found.weight) if len(found.edges) else np.zeros(0, dtype=np.int64)
+    if len(won):
+        chosen[found.edges[send(won, chosen.device)]] = True
+    return Accepted(chosen, found.others + len(won))
+
+
+@dataclass(frozen=True)
+class _Conflicts:
+    """The contested edges, on the host but for their numbers.
+
+    Attributes:
+        edges: (K,) int64 their numbers, on the device.
+        ends: (2, K).
+        weight: (K,).
+        others: edges that are accepted without a conflict.
+    """
+
+    edges: Tensor
+    ends: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    others: int
+
+
+def _conflicts(edge_index: Tensor, weight: Tensor, crowded: Tensor, chosen: Tensor) -> _Conflicts:
+    if free_to_look(crowded):
+        rows = torch.nonzero(crowded).squeeze(1)
+        weights = weight[rows].numpy().astype(np.float64)
+        return _Conflicts(rows, edge_index[:, rows].numpy(), weights, int(chosen.sum()))
+    # Their number is not known before somebody waits for it, so that many come with it as there usually are at most.
+    places = min(_SENT_AT_ONCE, len(crowded))
+    while True:
+        rows = rows_of(crowded, places)
+        edges = rows.clamp(max=len(crowded) - 1)
+        bits = weight[edges].to(torch.float64).view(torch.int64)
+        counts = torch.stack([crowded.sum(), chosen.sum()])
+        sent = torch.cat([counts, edge_index[:, edges].flatten(), bits]).cpu().numpy()
+        count, table = int(sent[0]), sent[2:].reshape(3, places)
+        if count <= places:
+            return _Conflicts(rows[:count], table[:2, :count], table[2, :count].view(np.float64), int(sent[1]))
+        places = count
 
 
 def _solve(earlier: np.ndarray, later: np.ndarray, weight: np.ndarray) -> np.ndarray:

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, merge, singletons
-from sushi_lg.solver.components import chain_labels
+from sushi_lg.solver.components import number_chains
+from sushi_lg.solver.structures import Accepted
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 
@@ -52,8 +53,8 @@ class Labeller(Protocol):
 class Solver(Protocol):
     """Accepts edges so that every node keeps at most one edge to the past and one to the future."""
 
-    def __call__(self, graph: LevelGraph, scores: LevelScores) -> Tensor:
-        """Return (E,) bool."""
+    def __call__(self, graph: LevelGraph, scores: LevelScores) -> Accepted:
+        """Return the edges."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ def run_level(level: Level, detections: Detections, tracklets: Tracklets) -> Lev
     with stage("matching"):
         accepted = level.solve(graph, scores)
     with stage("merge"):
-        after = merge(detections, tracklets, chain_labels(graph.edge_index, accepted, graph.num_nodes))
-    return LevelResult(before=tracklets, graph=graph, scores=scores, accepted=accepted, after=after)
+        after = merge(detections, tracklets, *number_chains(graph.edge_index, accepted, graph.num_nodes))
+    return LevelResult(before=tracklets, graph=graph, scores=scores, accepted=accepted.edges, after=after)
 
 
 def run_hierarchy(levels: Iterable[Level], detections: Detections) -> Iterator[LevelResult]:

@@ -34,8 +34,10 @@ from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.host import free_to_look
 from sushi_lg.nn.edge_scorer import EdgeScorer, EdgeScorerConfig
 from sushi_lg.solver.matching import maximum_weight_matching
+from sushi_lg.solver.structures import Accepted
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, fill_gaps
@@ -145,10 +147,11 @@ class ChunkBuilder:
                 [motion_appearance_cost(motion, appearance, config.motion_weight), appearance, motion], dim=1
             )
 
+        def mutual(pairs: Tensor, measured: Tensor, is_near: Tensor) -> Tensor:
+            return mutual_nearest(pairs, measured[:, 0], len(tracklets), config.num_neighbours)
+
         with stage("candidates"):
-            pairs, measured, _, considered = nearest_pairs(low, high, cost, config.num_neighbours)
-            kept = mutual_nearest(pairs, measured[:, 0], len(tracklets), config.num_neighbours)
-        edge_index, measured = pairs[:, kept], measured[kept]
+            edge_index, measured, _, considered = nearest_pairs(low, high, cost, config.num_neighbours, keep=mutual)
         known = {} if config.motion_weight is None else {"appearance": measured[:, 1], "motion": measured[:, 2]}
         seen = Pairs(detections, tracklets, ends, config.motion_frames, edge_index[0], edge_index[1], known)
         with stage("features"):
@@ -163,7 +166,7 @@ class ChunkBuilder:
         )
 
 
-def round_scores(graph: LevelGraph, scores: LevelScores) -> Tensor:
+def round_scores(graph: LevelGraph, scores: LevelScores) -> Accepted:
     """Accept edges as the published linear program does: weight 2 * score - 1 over edges that score at least 0.5."""
     return maximum_weight_matching(graph.edge_index, 2 * scores.probability.detach() - 1, graph.num_nodes)
 
@@ -251,7 +254,7 @@ class SushiTracker(nn.Module):
         if len(detections) == 0:
             return empty_table()
         # A window keeps a CPU busy; a GPU takes several.
-        track = self.link(detections, windows_at_once=_WINDOWS_ON_A_GPU if detections.frame.is_cuda else 1)
+        track = self.link(detections, windows_at_once=1 if free_to_look(detections.frame) else _WINDOWS_ON_A_GPU)
         members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
         members = members[np.argsort(track[members], kind="stable")]
         longest = _UNLIMITED if self.config.interpolate and conventions.hidden_people_annotated else 1

@@ -16,19 +16,21 @@ from torch import Tensor, nn
 
 from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
-from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, measure_looks
+from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, Looks, measure_looks
 from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.identity import label_edges
+from sushi_lg.graph.kinematics import count_frames
 from sushi_lg.graph.membership import NUM_FEATURES, membership_features
-from sushi_lg.graph.occlusion import overlap_features
+from sushi_lg.graph.occlusion import Contacts, find_overlaps, overlap_features
 from sushi_lg.graph.refinement import NUM_FEATURES as REFINEMENT_FEATURES
 from sushi_lg.graph.refinement import OFFSETS, mean_step, move_boxes, neighbour_steps, refinement_features
-from sushi_lg.graph.second_look import find_contacts, places_to_cut
+from sushi_lg.graph.second_look import places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, in_groups, split
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
+from sushi_lg.solver.structures import Accepted
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, finish
@@ -54,8 +56,8 @@ class ThresholdMatching:
     def __init__(self, threshold: float) -> None:
         self.offset = math.log(threshold / (1 - threshold))
 
-    def __call__(self, graph: LevelGraph, scores: LevelScores) -> Tensor:
-        """Return (E,) bool."""
+    def __call__(self, graph: LevelGraph, scores: LevelScores) -> Accepted:
+        """Return the edges."""
         log_odds = torch.logit(scores.probability.detach().to(torch.float64), eps=1e-7)
         return maximum_weight_matching(graph.edge_index, log_odds - self.offset, graph.num_nodes)
 
@@ -121,7 +123,7 @@ class HierarchicalTracker(nn.Module):
         solvers: list[Solver] | None = None,
         *,
         with_labels: bool = False,
-        overlap: Tensor | None = None,
+        overlaps: tuple[Tensor, Contacts] | None = None,
     ) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
 
@@ -129,11 +131,17 @@ class HierarchicalTracker(nn.Module):
             detections: one or more clips.
             solvers: one a level, instead of ``solvers()`` (an oracle, say).
             with_labels: label the edges by the identities of the detections, for solvers that read labels.
-            overlap: output of ``overlap_features`` for the detections, where it is known already.
+            overlaps: output of ``overlaps`` for the detections, where it is known already.
         """
-        overlap = overlap_features(detections) if overlap is None else overlap
-        levels = self._levels(detections, solvers or self.solvers(), with_labels, overlap)
+        overlaps = self.overlaps(detections) if overlaps is None else overlaps
+        with stage("features"):
+            looks = measure_looks(detections, overlaps[0])
+        levels = self._levels(solvers or self.solvers(), with_labels, *overlaps, looks, count_frames(detections))
         return run_hierarchy(levels, detections)
+
+    def overlaps(self, detections: Detections) -> tuple[Tensor, Contacts]:
+        """Return ``overlap_features`` of detections and the contacts that second looks cut at."""
+        return find_overlaps(detections, self.config.second_look.least_iou)
 
     def solvers(self) -> list[Solver]:
         """Return the solver of every level: matching with the thresholds of the recipe."""
@@ -159,9 +167,9 @@ class HierarchicalTracker(nn.Module):
             return empty_table()
         seen = replace(detections, score=probability_like[used])
         with stage("features"):
-            overlap = overlap_features(seen)
-        last = None
-        for result in self.run(seen, overlap=overlap):
+            overlaps = self.overlaps(seen)
+        overlap, last = overlaps[0], None
+        for result in self.run(seen, overlaps=overlaps):
             last = result
         assert last is not None
         with stage("post-process"):
@@ -177,16 +185,15 @@ class HierarchicalTracker(nn.Module):
         return replace(table, detection_index=index)
 
     def _levels(
-        self, detections: Detections, solvers: list[Solver], with_labels: bool, overlap: Tensor
+        self,
+        solvers: list[Solver],
+        with_labels: bool,
+        overlap: Tensor,
+        contacts: Contacts,
+        looks: Looks | None,
+        num_frames: int,
     ) -> Iterator[Level]:
-        asks_again = any(level.second_look for level in self.config.levels)
-        with stage("features"):
-            looks = measure_looks(detections, overlap)
-        with stage("second look"):
-            contacts = find_contacts(detections, self.config.second_look) if asks_again else None
-
         def reopen(detections: Detections, tracklets: Tracklets) -> Tracklets:
-            assert contacts is not None
             places = places_to_cut(detections, tracklets, contacts, self.config.second_look)
             return split(detections, tracklets, places)
 
@@ -200,6 +207,7 @@ class HierarchicalTracker(nn.Module):
                 overlap,
                 looks,
                 in_parts=not torch.is_grad_enabled(),
+                num_frames=num_frames,
             )
 
             def score(graph: LevelGraph, number: int = number) -> LevelScores:

@@ -11,6 +11,8 @@ from sushi_lg.graph.ends import tracklet_ends
 from sushi_lg.graph.pruning import motion_score
 from sushi_lg.motion import NO_MOTION, motion_giou
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 CASES = [
     ([0, 1, 2], [3, 4, 5], 4, "gap of one frame: both compared with the real boxes"),
     ([0, 1, 2], [4, 5], 4, "gap of two"),

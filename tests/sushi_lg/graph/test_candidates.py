@@ -19,6 +19,8 @@ from sushi_lg.graph.candidates import (
 )
 from sushi_lg.graph.tracklets import Tracklets
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 BLOCKS = [1, 2, 7, 50, 1 << 20]
 
 

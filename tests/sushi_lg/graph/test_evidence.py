@@ -16,6 +16,8 @@ from sushi_lg.graph.structures import LevelGraph
 from sushi_lg.graph.tracklets import Tracklets, from_members, singletons, split
 from sushi_lg.structures import Detections
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 NARROW = EvidenceConfig(windows=[4], clean_windows=[7], offsets=[2, 5])
 # Distances to the border, at both ends: they belong to the picture, not to the scene.
 BORDER = [12 + half * (EvidenceConfig().node_width - 12) // 2 + column for half in (0, 1) for column in (2, 3)]

@@ -14,6 +14,8 @@ from sushi_lg.graph.kinematics import boxes_at, clean_fits, crowd_path, end_stat
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.tracklets import from_members, singletons, split
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 WINDOWS, OFFSETS = (2, 3, 8), (1, 2, 5, 9)
 
 

@@ -12,6 +12,8 @@ from sushi_lg.graph.candidates import pair_blocks
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.structures import Detections
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def crowd(seed: int) -> Detections:
     rng = np.random.default_rng(seed)

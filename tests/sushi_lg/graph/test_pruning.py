@@ -18,6 +18,8 @@ from sushi_lg.graph.tracklets import singletons
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.sushi import ChunkBuilder, SushiLevelConfig
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def embedded(detections: Detections, seed: int) -> Detections:
     """Embeddings that differ as widely as published ones: distances of some tens."""

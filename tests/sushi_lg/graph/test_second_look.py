@@ -10,13 +10,16 @@ import torch
 from toy import cut, make, members, tracklets_of, walkers
 
 from sushi_lg.geometry import paired_iou
-from sushi_lg.graph.second_look import SecondLookConfig, find_contacts, places_to_cut
+from sushi_lg.graph.occlusion import find_overlaps
+from sushi_lg.graph.second_look import SecondLookConfig, places_to_cut
 from sushi_lg.graph.tracklets import Tracklets, singletons
 from sushi_lg.structures import Detections
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def places(detections: Detections, tracklets: Tracklets, config: SecondLookConfig) -> list[int]:
-    contacts = find_contacts(detections, config)
+    _, contacts = find_overlaps(detections, config.least_iou)
     return torch.nonzero(places_to_cut(detections, tracklets, contacts, config)).squeeze(1).tolist()
 
 

@@ -8,7 +8,7 @@ import torch
 from toy import cut, make, members, tracklets_of, walkers
 
 from sushi_lg.graph import tracklets as module
-from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, in_groups, merge, singletons, split, uncut
+from sushi_lg.graph.tracklets import FRAME_SPAN, from_members, in_groups, merge, singletons, split
 from sushi_lg.solver.components import chain_labels
 
 
@@ -77,6 +77,7 @@ def test_moves_as_a_whole() -> None:
     assert moved.order.device.type == moved.clip.device.type == "meta"
 
 
+@pytest.mark.usefixtures("both_ways")
 @pytest.mark.parametrize("seed", range(4))
 def test_split_parts_know_what_came_next_and_join_to_what_they_were(seed: int) -> None:
     detections = walkers(seed, clips=2)
@@ -94,7 +95,7 @@ def test_split_parts_know_what_came_next_and_join_to_what_they_were(seed: int) -
     expected.sort(key=lambda pair: pair[0][0])
     found = members(parts)
     assert found == [piece for piece, _ in expected]
-    assert torch.equal(uncut(detections, parts).member_of, tracklets.member_of)
+    assert torch.equal(parts.uncut.member_of, tracklets.member_of)
     following = [None if number < 0 else found[number] for number in parts.successor.tolist()]
     assert following == [piece for _, piece in expected]
     continued = torch.nonzero(parts.successor >= 0).squeeze(1)
@@ -104,6 +105,7 @@ def test_split_parts_know_what_came_next_and_join_to_what_they_were(seed: int) -
     assert torch.equal(merge(detections, parts, chains).member_of, tracklets.member_of)
 
 
+@pytest.mark.usefixtures("both_ways")
 def test_splitting_nothing_changes_nothing() -> None:
     detections = walkers(0)
     tracklets = cut(detections, 0)

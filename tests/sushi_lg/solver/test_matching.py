@@ -9,8 +9,11 @@ import torch
 from scipy.optimize import linprog
 
 from sushi_lg.solver import matching
-from sushi_lg.solver.components import chain_labels
+from sushi_lg.solver.components import chain_labels, number_chains
 from sushi_lg.solver.matching import maximum_weight_matching
+from sushi_lg.solver.structures import Accepted
+
+pytestmark = pytest.mark.usefixtures("both_ways")
 
 
 def random_graph(seed: int, nodes: int, density: float, ties: bool) -> tuple[torch.Tensor, torch.Tensor]:
@@ -47,7 +50,7 @@ def brute_force(edges: torch.Tensor, weight: torch.Tensor) -> float:
 @pytest.mark.parametrize("seed", range(12))
 def test_equals_brute_force(seed: int, ties: bool) -> None:
     edges, weight = random_graph(seed, 6, 0.8, ties)
-    chosen = maximum_weight_matching(edges, weight, 6)
+    chosen = maximum_weight_matching(edges, weight, 6).edges
     assert_allowed(edges, weight, chosen)
     assert float(weight[chosen].sum()) == pytest.approx(brute_force(edges, weight))
 
@@ -62,7 +65,7 @@ def test_equals_networkx_and_the_linear_program(
         monkeypatch.setattr(matching, "_DENSE_CELLS", 0)
     for seed in range(4):
         edges, weight = random_graph(seed, 40, density, ties)
-        chosen = maximum_weight_matching(edges, weight, 40)
+        chosen = maximum_weight_matching(edges, weight, 40).edges
         assert_allowed(edges, weight, chosen)
 
         graph = nx.Graph()
@@ -82,36 +85,48 @@ def test_equals_networkx_and_the_linear_program(
 
 def test_undisputed_edges_of_weight_zero_are_kept() -> None:
     edges = torch.tensor([[0, 1, 2], [1, 2, 3]])
-    assert maximum_weight_matching(edges, torch.tensor([0.0, -0.1, 0.5]), 4).tolist() == [True, False, True]
+    assert maximum_weight_matching(edges, torch.tensor([0.0, -0.1, 0.5]), 4).edges.tolist() == [True, False, True]
 
 
 @pytest.mark.parametrize("nodes", [0, 1, 5])
 def test_no_edges(nodes: int) -> None:
     edges = torch.zeros(2, 0, dtype=torch.int64)
-    chosen = maximum_weight_matching(edges, torch.zeros(0), nodes)
+    chosen = maximum_weight_matching(edges, torch.zeros(0), nodes).edges
     assert chosen.shape == (0,) and chosen.dtype == torch.bool
     assert chain_labels(edges, chosen, nodes).tolist() == list(range(nodes))
 
 
 def test_the_same_edges_give_the_same_choice() -> None:
     edges, weight = random_graph(3, 30, 0.5, ties=True)
-    first = maximum_weight_matching(edges, weight, 30)
-    assert all(torch.equal(maximum_weight_matching(edges, weight, 30), first) for _ in range(3))
+    first = maximum_weight_matching(edges, weight, 30).edges
+    assert all(torch.equal(maximum_weight_matching(edges, weight, 30).edges, first) for _ in range(3))
 
 
 def test_chains_are_numbered_by_their_first_node() -> None:
     edges = torch.tensor([[1, 0, 3, 2], [4, 3, 5, 5]])
     accepted = torch.tensor([True, True, True, False])
     assert chain_labels(edges, accepted, 6).tolist() == [0, 1, 2, 0, 1, 0]
+    labels, count = number_chains(edges, Accepted(accepted, 3), 6)
+    assert labels.tolist() == [0, 1, 2, 0, 1, 0] and count == 3
+
+
+@pytest.mark.parametrize("nodes", [0, 1, 2, 3, 8, 9, 100])
+def test_one_chain_through_all_nodes(nodes: int) -> None:
+    edges = torch.stack([torch.arange(max(nodes - 1, 0)), torch.arange(1, max(nodes, 1))])
+    everything = Accepted(torch.ones(edges.shape[1], dtype=torch.bool), edges.shape[1])
+    labels, count = number_chains(edges, everything, nodes)
+    assert labels.tolist() == [0] * nodes and count == min(nodes, 1)
 
 
 def test_chains_equal_networkx() -> None:
     edges, weight = random_graph(8, 50, 0.2, ties=False)
-    accepted = maximum_weight_matching(edges, weight, 50)
+    accepted = maximum_weight_matching(edges, weight, 50).edges
     graph = nx.Graph()
     graph.add_nodes_from(range(50))
     graph.add_edges_from(edges[:, accepted].T.tolist())
     parts = sorted(sorted(part) for part in nx.connected_components(graph))
     labels = chain_labels(edges, accepted, 50).tolist()
+    numbered, count = number_chains(edges, Accepted(accepted, int(accepted.sum())), 50)
+    assert numbered.tolist() == labels and count == len(parts)
     assert [[node for node in range(50) if labels[node] == number] for number in range(len(parts))] == parts
     assert all(first[0] < second[0] for first, second in pairwise(parts))

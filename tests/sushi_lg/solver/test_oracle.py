@@ -27,12 +27,13 @@ def scores(count: int) -> LevelScores:
 
 def test_accepts_what_is_right() -> None:
     accepted = accept_labels(graph([(0, 1), (0, 2), (1, 3)], [True, False, True]), scores(3))
-    assert accepted.tolist() == [True, False, True]
+    assert accepted.count == 2 and accepted.edges.tolist() == [True, False, True]
 
 
 def test_of_two_right_edges_of_a_mixed_tracklet_one_is_kept() -> None:
     accepted = accept_labels(graph([(0, 1), (0, 2), (1, 3), (2, 3)], [True, True, True, True]), scores(4))
-    assert int(accepted[:2].sum()) == int(accepted[2:].sum()) == 1
+    assert accepted.count == 2
+    assert int(accepted.edges[:2].sum()) == int(accepted.edges[2:].sum()) == 1
 
 
 def test_without_labels_it_is_a_bug() -> None:

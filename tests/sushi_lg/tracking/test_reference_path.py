@@ -17,6 +17,7 @@ from synthetic import write_world
 from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.data.sequence import open_sequence
 from sushi_lg.graph import candidates, tracklets
+from sushi_lg.host import like_on_a_gpu
 from sushi_lg.nn import message_passing, pieces, tracklet_scorer
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import LevelResult
@@ -95,6 +96,54 @@ def test_finished_trajectories_do_not_depend_on_blocks(shipped: HierarchicalTrac
         large = shipped.track(detections)
     assert small.track_id.tolist() == large.track_id.tolist() and small.frame.tolist() == large.frame.tolist()
     np.testing.assert_allclose(small.boxes_ltwh, large.boxes_ltwh, rtol=0, atol=1e-2)
+
+
+def same_on_both_ways(tracker: HierarchicalTracker | SushiTracker, detections: Detections) -> int:
+    """Return the number of edges compared: candidates, decisions and trajectories as on a CPU and as on a GPU."""
+    with torch.inference_mode():
+        here = list(tracker.run(detections))
+        with like_on_a_gpu():
+            there = list(tracker.run(detections))
+    assert len(here) == len(there) == len(tracker.config.levels)
+    for number, (one, other) in enumerate(zip(here, there, strict=True)):
+        assert torch.equal(one.graph.edge_index, other.graph.edge_index), f"level {number}: other candidates"
+        assert one.graph.num_candidates == other.graph.num_candidates
+        assert torch.equal(one.accepted, other.accepted), f"level {number}: other decisions"
+        assert torch.equal(one.after.member_of, other.after.member_of)
+        torch.testing.assert_close(other.scores.probability, one.scores.probability, rtol=1e-4, atol=1e-5)
+    table = tracker.track(detections)
+    with like_on_a_gpu():
+        again = tracker.track(detections)
+    assert table.track_id.tolist() == again.track_id.tolist() and table.frame.tolist() == again.frame.tolist()
+    np.testing.assert_allclose(again.boxes_ltwh, table.boxes_ltwh, rtol=0, atol=1e-2)
+    return sum(result.graph.num_edges for result in here)
+
+
+@pytest.mark.parametrize(("frames", "people"), [(90, 12), (25, 60), (3, 2), (1, 1)])
+@pytest.mark.parametrize("blocks", ["", "tiny_blocks"])
+def test_the_way_of_a_gpu_gives_the_same(
+    shipped: HierarchicalTracker, frames: int, people: int, blocks: str, request: pytest.FixtureRequest
+) -> None:
+    if blocks:
+        request.getfixturevalue(blocks)
+    assert same_on_both_ways(shipped, simulate(frames, people, seed=5)) > 1000 or frames * people < 100
+
+
+@pytest.mark.parametrize("blocks", ["", "tiny_blocks"])
+def test_the_way_of_a_gpu_gives_the_same_for_the_published_recipe(blocks: str, request: pytest.FixtureRequest) -> None:
+    if blocks:
+        request.getfixturevalue(blocks)
+    torch.manual_seed(1)
+    levels = doubling_levels([2, 4, 8, 16, 32, 64])
+    tracker = SushiTracker(SushiConfig(window=64, levels=levels, min_score=0.0)).eval()
+    assert same_on_both_ways(tracker, make_scene("64x9x32").detections) > 1000
+
+
+def test_the_way_of_a_gpu_gives_the_same_on_a_real_crowd(shipped: HierarchicalTracker, shared_data: Path) -> None:
+    file = shared_data / "speed" / "mot17_04_second_half_dets.txt"
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    assert same_on_both_ways(shipped, make_scene(str(file)).detections) > 50_000
 
 
 @pytest.mark.parametrize("at_once", [2, 10])

@@ -26,6 +26,8 @@ from sushi_lg.tracking.sushi import (
     save_sushi,
 )
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 
 def tracker(frames: tuple[int, ...] = (2, 4, 8, 16), seed: int = 0) -> SushiTracker:
     torch.manual_seed(seed)

@@ -18,6 +18,8 @@ from sushi_lg.tracking.stitch import window_ranges
 from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
 from sushi_lg.training.import_legacy import import_state_dict
 
+pytestmark = pytest.mark.usefixtures("both_ways")
+
 CLIPS = ["clip_a", "clip_c", "clip_a_k3", "clip_a_w32"]
 
 

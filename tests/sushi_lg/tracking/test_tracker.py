@@ -14,7 +14,6 @@ from toy import make, members, single_clip, walkers
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.graph.second_look import SecondLookConfig
 from sushi_lg.graph.structures import LevelGraph, LevelScores
-from sushi_lg.graph.tracklets import uncut
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
@@ -54,15 +53,15 @@ def scored(probability: list[float], edges: list[tuple[int, int]], nodes: int) -
 
 def test_the_threshold_is_where_an_edge_is_worth_nothing() -> None:
     edges = [(0, 1), (2, 3), (4, 5)]
-    assert ThresholdMatching(0.8)(*scored([0.79, 0.81, 1.0], edges, 6)).tolist() == [False, True, True]
-    assert ThresholdMatching(0.2)(*scored([0.0, 0.21, 0.19], edges, 6)).tolist() == [False, True, False]
+    assert ThresholdMatching(0.8)(*scored([0.79, 0.81, 1.0], edges, 6)).edges.tolist() == [False, True, True]
+    assert ThresholdMatching(0.2)(*scored([0.0, 0.21, 0.19], edges, 6)).edges.tolist() == [False, True, False]
 
 
 def test_two_likely_edges_beat_one_that_is_certain_only_if_likelier_together() -> None:
     edges = [(0, 2), (0, 3), (1, 2)]
     # Log-odds: 0.95 -> 2.94, 0.85 -> 1.73, 0.7 -> 0.85.
-    assert ThresholdMatching(0.5)(*scored([0.95, 0.85, 0.85], edges, 4)).tolist() == [False, True, True]
-    assert ThresholdMatching(0.5)(*scored([0.95, 0.85, 0.7], edges, 4)).tolist() == [True, False, False]
+    assert ThresholdMatching(0.5)(*scored([0.95, 0.85, 0.85], edges, 4)).edges.tolist() == [False, True, True]
+    assert ThresholdMatching(0.5)(*scored([0.95, 0.85, 0.7], edges, 4)).edges.tolist() == [True, False, False]
 
 
 @torch.inference_mode()
@@ -71,7 +70,7 @@ def test_levels_build_on_each_other(tracker: HierarchicalTracker) -> None:
     results = list(tracker.run(detections))
     assert len(results) == 3 and len(results[0].before) == len(detections)
     for lower, upper in itertools.pairwise(results):
-        assert torch.equal(uncut(detections, upper.before).member_of, lower.after.member_of)
+        assert torch.equal(upper.before.uncut.member_of, lower.after.member_of)
     assert len(results[2].before) > len(results[1].after)  # the second look cut something
     for result, level in zip(results, CONFIG.levels, strict=True):
         assert int(result.accepted.sum()) == len(result.before) - len(result.after) > 0

@@ -13,6 +13,7 @@ from sushi_lg.graph.identity import continuation_labels, end_identities
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.solver.structures import Accepted
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import Level, LevelResult, run_hierarchy
 from sushi_lg.tracking.recipe import TrackerConfig, default_levels
@@ -57,8 +58,8 @@ class Oracle:
         logits = torch.where(self.label, 12.0, -12.0)
         return LevelScores(logits[None, None], logits.sigmoid(), torch.zeros(graph.num_nodes))
 
-    def solve(self, graph: LevelGraph, scores: LevelScores) -> Tensor:
-        return self.label
+    def solve(self, graph: LevelGraph, scores: LevelScores) -> Accepted:
+        return Accepted(self.label, int(self.label.sum()))
 
 
 def oracle_run(batch: Batch) -> list[LevelResult]:
