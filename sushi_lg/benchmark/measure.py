@@ -25,6 +25,7 @@ import torch
 import sushi_lg
 from sushi_lg.benchmark.roofline import Machine, Work, WorkCounter, measure_machine
 from sushi_lg.benchmark.scenes import Scene, make_scene
+from sushi_lg.benchmark.waits import count_waits
 from sushi_lg.config import load_config
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.splits import locate_split, split_names
@@ -95,13 +96,14 @@ def measure(task: Task) -> dict[str, Any]:
 
     Returns:
         task, frames, detections, seconds, frames_per_second, detections_per_second, memory_before_mb, peak_memory_mb,
-        trajectories, and by stage: seconds and, with ``roofline``, rates, bound and the share of the bound.
+        trajectories; host_waits, see ``count_waits``, or None where they were not counted (splits, long videos); and by
+        stage: seconds and, with ``roofline``, rates, bound and the share of the bound.
     """
     if task.threads:
         torch.set_num_threads(task.threads)
     tracker = make_tracker(task)
     with tempfile.TemporaryDirectory() as folder:
-        run, frames = _prepare(task, tracker, Path(folder))
+        run, frames, detections = _prepare(task, tracker, Path(folder))
         before = _resident_mb()
         best: tuple[float, StageClock] | None = None
         count, trajectories = 0, 0
@@ -121,6 +123,9 @@ def measure(task: Task) -> dict[str, Any]:
             with measure_stages() as clock, WorkCounter(clock) as counter:
                 run()
             work = counter.work
+        waits = None
+        if task.roofline and detections is not None and len(detections) <= _MOST_COUNTED:
+            waits = count_waits(tracker, detections)
     seconds, clock = best
     return {
         "task": asdict(task),
@@ -133,6 +138,7 @@ def measure(task: Task) -> dict[str, Any]:
         "memory_before_mb": before,
         "peak_memory_mb": peak,
         "machine": None if machine is None else asdict(machine),
+        "host_waits": None if waits is None else waits.summary(),
         "stages": {name: _stage(value, work.get(name), machine) for name, value in clock.seconds.items()},
     }
 
@@ -174,8 +180,15 @@ Run = Callable[[], tuple[int, int]]
 """Does the work once; returns the numbers of detections and of trajectories."""
 
 
-def _prepare(task: Task, tracker: Any, folder: Path) -> tuple[Run, int]:  # noqa: ANN401 - one of two recipes
-    """Return what is to be timed, and the frames it covers."""
+_MOST_COUNTED = 50_000  # detections: the way of a GPU holds more at once than a CPU has to
+
+
+def _prepare(
+    task: Task,
+    tracker: Any,  # noqa: ANN401 - one of two recipes
+    folder: Path,
+) -> tuple[Run, int, Detections | None]:
+    """Return what is to be timed, the frames it covers, and the detections where they are one clip."""
     if task.scene in split_names():
         if task.data is None:
             raise DataError(f"{task.scene}: a split needs --data", "--data ROOT, the folder that holds the data sets")
@@ -192,7 +205,7 @@ def _prepare(task: Task, tracker: Any, folder: Path) -> tuple[Run, int]:  # noqa
             found = [(report.detections, report.trajectories) for report in reports]
             return sum(count for count, _ in found), sum(count for _, count in found)
 
-        return track_split, sum(sequence.length for sequence in sequences)
+        return track_split, sum(sequence.length for sequence in sequences), None
     scene = make_scene(task.scene, width=task.embedding_width)
     path = folder / "det.txt"
     _write_detections(path, scene)
@@ -206,7 +219,7 @@ def _prepare(task: Task, tracker: Any, folder: Path) -> tuple[Run, int]:  # noqa
             write_trajectories(folder / "tracks.txt", table)
         return len(given), int(table.track_id.max(initial=0))
 
-    return track_scene, scene.frames
+    return track_scene, scene.frames, given
 
 
 def _write_detections(path: Path, scene: Scene) -> None:

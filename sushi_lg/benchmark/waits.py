@@ -59,6 +59,10 @@ class Waits:
         """Waits a level, mean over levels and runs."""
         return sum(level.total() for level in self.levels) / max(self.runs * len(self.levels), 1)
 
+    def summary(self) -> dict[str, float]:
+        """Return mean and most of a level, and those outside of levels, for records."""
+        return {"mean_a_level": self.mean_a_level, "most_a_level": self.most_a_level, "once": self.once.total()}
+
 
 def count_waits(tracker: Any, detections: Detections) -> Waits:  # noqa: ANN401 - one of two recipes
     """Track a clip as on a GPU and count.

@@ -99,6 +99,12 @@ def _report(run: dict[str, Any]) -> str:
         row["bound by"] = found["bound_by"] if known else "-"
         row["of the bound"] = f"{100 * found['share_of_bound']:.0f} %" if known else "-"
         rows.append(row)
+    waits = run["host_waits"]
+    if waits is not None:
+        lines.append(
+            f"  host waits a level, counted as on a GPU: {waits['mean_a_level']:.2f} on average, "
+            f"{waits['most_a_level']:.2f} at most; {waits['once']:.0f} outside of levels"
+        )
     machine = run["machine"]
     if machine is not None:
         lines.append(

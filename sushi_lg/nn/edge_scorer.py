@@ -17,6 +17,7 @@ from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.precision import in_float32
 from sushi_lg.timing import stage
 
 SHARING = ("all_but_first", "none", "all")
@@ -82,7 +83,9 @@ class EdgeBlock(nn.Module):
         keep = self.num_classified if self.training else 1
         with stage("message passing"):
             history, _ = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
-        logits = torch.stack([self.classifier(latent).squeeze(-1) for latent in history])
+        exact = self.classifier.layers[0].weight.dtype
+        with in_float32(features.device):
+            logits = torch.stack([self.classifier(latent.to(exact)).squeeze(-1) for latent in history])
         return LevelScores(step_logits=logits, probability=logits[-1].sigmoid().mean(dim=0))
 
 

@@ -6,14 +6,16 @@ is split, so that nodes are projected once and gathered afterwards.
 
 Two ways lead to the same numbers. With gradients, and on CUDA, every operation runs over all edges (messages are one
 fused kernel with the Triton backend). Without them, on a CPU, blocks of edges go through all operations of a step while
-they are in the cache: memory traffic and the making of large arrays cost several times more than the arithmetic.
+they are in the cache: memory traffic and the making of large arrays cost several times more than the arithmetic. Under
+bfloat16 autocast both multiply in bfloat16 and add up messages in float32.
 
 Shapes: N nodes, E edges, S steps, X node width, W edge width, D edge directions, H hidden width.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import torch
@@ -22,7 +24,7 @@ from torch.nn.functional import linear
 
 from sushi_lg.host import free_to_look
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.segment import default_backend, gather, segment_sum
+from sushi_lg.nn.segment import default_backend, gather, prepared_sum, segment_sum
 from sushi_lg.nn.structures import Segments, make_segments
 
 BLOCK = 4096
@@ -78,9 +80,13 @@ class TimeAwareMessagePassing(nn.Module):
         Returns:
             ``keep`` tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
         """
-        in_blocks = keep == 1 and free_to_look(nodes) and not torch.is_grad_enabled()
-        if in_blocks and not torch.is_autocast_enabled("cpu"):  # products in place are not cast
-            return self._in_blocks(nodes, edges, earlier.index, later.index)
+        if keep == 1 and free_to_look(nodes) and not torch.is_grad_enabled():
+            if not torch.is_autocast_enabled("cpu"):
+                return self._in_blocks(nodes, edges, earlier.index, later.index)
+            kind = torch.get_autocast_dtype("cpu")
+            narrow = copy.deepcopy(self).to(kind)  # products in place are not cast, so here everything is of one kind
+            with torch.autocast("cpu", enabled=False):
+                return narrow._in_blocks(nodes.to(kind), edges.to(kind), earlier.index, later.index)
         node_width, edge_width = nodes.shape[1], edges.shape[1]
         weight_a, weight_b, weight_initial, weight_edge = self.edge_update.first_weights(
             (node_width, node_width, edge_width, edge_width)
@@ -146,11 +152,12 @@ class TimeAwareMessagePassing(nn.Module):
         present = [slice(0, edge_width), slice(2 * edge_width, 3 * edge_width)][:directions]
         into_hidden = [torch.cat([weight_edge, weight_initial], 1), torch.cat([weight_initial, weight_edge], 1)]
         update = slice(0, directions * hidden)
-        blocks = list(_blocks(earlier, later))
+        blocks = list(_blocks(earlier, later, nodes))
         # What the steps write is made once: fresh memory costs more than the numbers that go into it.
         from_earlier = nodes.new_empty(num_nodes, earlier_weight.shape[0])
         from_later = nodes.new_empty(num_nodes, later_weight.shape[0])
-        sums = nodes.new_empty(num_nodes, 2 * node_width)
+        wide = nodes.dtype if nodes.dtype == torch.float64 else torch.float32
+        sums = nodes.new_empty(num_nodes, 2 * node_width, dtype=wide)
         encoded, nodes = nodes, nodes.clone()
         for step in range(self.num_steps):
             torch.addmm(earlier_bias, nodes, earlier_weight.t(), out=from_earlier)
@@ -179,7 +186,8 @@ class TimeAwareMessagePassing(nn.Module):
                 break
             for begin in range(0, num_nodes, BLOCK):
                 rows = slice(begin, begin + BLOCK)
-                seen = torch.cat([sums[rows], encoded[rows]], dim=1) if self.reattach_nodes else sums[rows]
+                seen = sums[rows].to(encoded.dtype)
+                seen = torch.cat([seen, encoded[rows]], dim=1) if self.reattach_nodes else seen
                 nodes[rows] = self.node_update(seen)
         return [torch.stack([state[:, columns] for columns in present])], nodes
 
@@ -189,11 +197,12 @@ class _Receivers:
     """Where the messages of a block go: its edges by receiving node, counted from the lowest one."""
 
     low: int
-    segments: Segments
+    high: int
+    total: Callable[[Tensor], Tensor]
 
     def add_to(self, sums: Tensor, messages: Tensor) -> None:
-        part = sums[self.low : self.low + self.segments.num_segments]
-        part += segment_sum(messages, self.segments)
+        part = sums[self.low : self.high]
+        part += self.total(messages)
 
 
 @dataclass(frozen=True)
@@ -205,19 +214,19 @@ class _Block:
     into_later: _Receivers
 
 
-def _blocks(earlier: Tensor, later: Tensor) -> Iterator[_Block]:
+def _blocks(earlier: Tensor, later: Tensor, like: Tensor) -> Iterator[_Block]:
     for begin in range(0, len(earlier), BLOCK):
         edges = slice(begin, min(begin + BLOCK, len(earlier)))
         yield _Block(
             edges=edges,
             earlier=earlier[edges],
             later=later[edges],
-            into_earlier=_receivers(earlier[edges]),
-            into_later=_receivers(later[edges]),
+            into_earlier=_receivers(earlier[edges], like),
+            into_later=_receivers(later[edges], like),
         )
 
 
-def _receivers(node: Tensor) -> _Receivers:
+def _receivers(node: Tensor, like: Tensor) -> _Receivers:
     # Edges are sorted in time, so the nodes of a block lie close together.
-    low = int(node.min())
-    return _Receivers(low, make_segments(node - low, int(node.max()) - low + 1))
+    low, high = int(node.min()), int(node.max()) + 1
+    return _Receivers(low, high, prepared_sum(make_segments(node - low, high - low), like))

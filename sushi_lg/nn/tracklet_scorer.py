@@ -18,11 +18,12 @@ from torch import Tensor, nn
 from torch.nn.functional import linear
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.graph.structures import LevelGraph, LevelScores
+from sushi_lg.graph.structures import LevelGraph, LevelScores, Rows
 from sushi_lg.host import free_to_look
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.pieces import score_in_pieces
+from sushi_lg.nn.precision import in_float32
 from sushi_lg.nn.segment import gather
 from sushi_lg.timing import stage
 
@@ -153,12 +154,11 @@ class TrackletBlock(nn.Module):
         keep = None if self.training else 1
         with stage("message passing"):
             history, nodes = self.passing(nodes, edges, graph.by_earlier, graph.by_later, keep)
-        logits = torch.stack([self.edge_classifier(latent).squeeze(-1) for latent in history])
-        return LevelScores(
-            step_logits=logits,
-            probability=logits[-1].mean(dim=0).sigmoid(),
-            node_logits=self.node_classifier(nodes).squeeze(-1),
-        )
+        exact = self.edge_classifier.layers[0].weight.dtype
+        with in_float32(nodes.device):
+            logits = torch.stack([self.edge_classifier(latent.to(exact)).squeeze(-1) for latent in history])
+            node_logits = self.node_classifier(nodes.to(exact)).squeeze(-1)
+        return LevelScores(step_logits=logits, probability=logits[-1].mean(dim=0).sigmoid(), node_logits=node_logits)
 
     def _encode(self, graph: LevelGraph) -> tuple[Tensor, Tensor]:
         """Encode nodes, and edges from their own features and, uncompressed, those of both ends.
@@ -169,20 +169,20 @@ class TrackletBlock(nn.Module):
         assert graph.node_features is not None
         parts = [graph.edge_features.shape[1], self.node_norm.width, self.node_norm.width]
         of_edge, of_earlier, of_later = self.edge_encoder.first_weights(parts)
-        bias = self.edge_encoder.layers[0].bias
+        bias, device = self.edge_encoder.layers[0].bias, graph.edge_index.device
         encoded, at_earlier, at_later = [], [], []
         for rows in _blocks(graph.num_nodes):
-            features = self.node_norm(graph.node_features[rows])
+            features = self.node_norm(_exactly(graph.node_features, rows, device))
             hidden = self.node_encoder.layers[0](features)
             if graph.node_likeness is not None:
-                hidden = hidden + self.node_likeness(graph.node_likeness[rows])
+                hidden = hidden + self.node_likeness(_exactly(graph.node_likeness, rows, device))
             encoded.append(self.node_encoder.after_first(hidden))
             at_earlier.append(linear(features, of_earlier))
             at_later.append(linear(features, of_later))
         from_earlier, from_later = _joined(at_earlier), _joined(at_later)
         edges = []
         for rows in _blocks(graph.num_edges):
-            features = self.edge_norm(graph.edge_features[rows])
+            features = self.edge_norm(_exactly(graph.edge_features, rows, device))
             if torch.is_grad_enabled():
                 ends = gather(from_earlier, graph.by_earlier) + gather(from_later, graph.by_later)
             else:
@@ -190,7 +190,7 @@ class TrackletBlock(nn.Module):
                 ends = from_earlier.index_select(0, earlier) + from_later.index_select(0, later)
             hidden = linear(features, of_edge, bias) + ends
             if graph.edge_likeness is not None:
-                hidden = hidden + self.edge_likeness(graph.edge_likeness[rows])
+                hidden = hidden + self.edge_likeness(_exactly(graph.edge_likeness, rows, device))
             edges.append(self.edge_encoder.after_first(hidden))
         return _joined(encoded), _joined(edges)
 
@@ -200,6 +200,12 @@ def _blocks(count: int) -> Iterator[slice]:
     step = max(count, 1) if torch.is_grad_enabled() else ROWS
     for begin in range(0, max(count, 1), step):
         yield slice(begin, min(begin + step, count))
+
+
+def _exactly(table: Tensor | Rows, rows: slice, device: torch.device) -> Tensor:
+    """Return rows of features; those that are computed now are computed in float32."""
+    with in_float32(device):
+        return table[rows]
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -36,6 +36,7 @@ from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.host import free_to_look
 from sushi_lg.nn.edge_scorer import EdgeScorer, EdgeScorerConfig
+from sushi_lg.nn.precision import products_in
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.solver.structures import Accepted
 from sushi_lg.structures import Detections
@@ -176,12 +177,16 @@ class SushiTracker(nn.Module):
 
     Args:
         config: the recipe.
+
+    Attributes:
+        precision: float32, or bfloat16 for the products of the scorer (see ``nn.precision``); not stored with weights.
     """
 
     def __init__(self, config: SushiConfig) -> None:
         super().__init__()
         config.validate()
         self.config = config
+        self.precision = torch.float32
         self.scorer = EdgeScorer(config.scorer, [len(level.features) for level in config.levels])
 
     def run(
@@ -201,7 +206,8 @@ class SushiTracker(nn.Module):
         for number, level in enumerate(self.config.levels):
 
             def score(graph: LevelGraph, number: int = number) -> LevelScores:
-                scores: LevelScores = self.scorer(graph, number)
+                with products_in(self.precision, graph.edge_index.device):
+                    scores: LevelScores = self.scorer(graph, number)
                 return scores
 
             solve = round_scores if solvers is None else solvers[number]

@@ -28,6 +28,7 @@ from sushi_lg.graph.second_look import places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, in_groups, split
 from sushi_lg.nn.mlp import MLP
+from sushi_lg.nn.precision import products_in
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.solver.structures import Accepted
@@ -67,12 +68,16 @@ class HierarchicalTracker(nn.Module):
 
     Args:
         config: the recipe.
+
+    Attributes:
+        precision: float32, or bfloat16 for the products of the scorer (see ``nn.precision``); not stored with weights.
     """
 
     def __init__(self, config: TrackerConfig) -> None:
         super().__init__()
         config.validate()
         self.config = config
+        self.precision = torch.float32
         self.scorer = TrackletScorer(
             InputWidths(config.evidence.node_width, config.evidence.edge_width, NODE_WIDTH, EDGE_WIDTH),
             [level.slot for level in config.levels],
@@ -211,7 +216,8 @@ class HierarchicalTracker(nn.Module):
             )
 
             def score(graph: LevelGraph, number: int = number) -> LevelScores:
-                scores: LevelScores = self.scorer(graph, number)
+                with products_in(self.precision, graph.edge_index.device):
+                    scores: LevelScores = self.scorer(graph, number)
                 return scores
 
             yield Level(

@@ -98,6 +98,42 @@ def test_blocks_of_edges_equal_all_edges(
     assert all(torch.equal(given, before) for given, before in zip(inputs, kept, strict=True)), "inputs were changed"
 
 
+@pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("reattach", [True, False])
+@pytest.mark.parametrize("block", [7, 1000])
+def test_bfloat16_blocks_are_near_float32(
+    both: bool, reattach: bool, block: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_passing, "BLOCK", block)
+    net, inputs = network(both, reattach), graph(9)
+    with torch.no_grad():
+        (exact,), exact_nodes = run(net, *inputs, keep=1)
+        with torch.autocast("cpu", torch.bfloat16):
+            (narrow,), nodes = run(net, *inputs, keep=1)
+            (whole, *_), _ = run(net, *inputs, keep=2)
+    assert narrow.dtype == nodes.dtype == whole.dtype == torch.bfloat16
+    assert net.edge_update.layers[0].weight.dtype == torch.float32, "weights were narrowed"
+    assert 0 < float((narrow.float() - exact).norm() / exact.norm()) < 1e-2
+    assert float((nodes.float() - exact_nodes).norm() / exact_nodes.norm()) < 1e-2
+
+
+def test_messages_of_bfloat16_blocks_are_added_up_in_float32() -> None:
+    net = network(both=False, reattach=True, steps=1)
+    for mlp in (net.edge_update, net.from_earlier, net.from_later):
+        for layer in mlp.layers:
+            torch.nn.init.zeros_(layer.weight)
+            torch.nn.init.ones_(layer.bias)
+    sources = torch.arange(600)
+    edge_index = torch.stack([sources, torch.full_like(sources, 600)])
+    torch.nn.init.zeros_(net.node_update.layers[0].weight)
+    torch.nn.init.zeros_(net.node_update.layers[0].bias)
+    with torch.no_grad():
+        net.node_update.layers[0].weight[0, 0] = 1.0  # the first number of the sum from earlier nodes comes out
+        with torch.autocast("cpu", torch.bfloat16):
+            _, nodes = run(net, torch.zeros(601, X), torch.zeros(600, W), edge_index, keep=1)
+    assert float(nodes[600, 0]) == 600  # adding 1 to 256 changes nothing in bfloat16
+
+
 @pytest.mark.parametrize("keep", [1, 2, STEPS])
 def test_only_the_last_steps_are_kept(keep: int) -> None:
     net, inputs = network(both=True, reattach=False), graph(6)

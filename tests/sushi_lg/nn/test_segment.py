@@ -10,7 +10,7 @@ from torch import Tensor
 
 from sushi_lg.errors import ConfigError
 from sushi_lg.nn import segment
-from sushi_lg.nn.segment import BACKENDS, available_backends, gather, segment_sum
+from sushi_lg.nn.segment import BACKENDS, available_backends, gather, prepared_sum, segment_sum
 from sushi_lg.nn.structures import Segments, make_segments
 
 CPU = torch.device("cpu")
@@ -57,6 +57,21 @@ def test_bfloat16_rows(backend: str) -> None:
     expected = plain(values, index, count)
     assert found.dtype == torch.bfloat16
     assert float((found.float() - expected).norm() / expected.norm()) < 1e-2
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16])
+def test_prepared_sums(backend: str, dtype: torch.dtype, monkeypatch: pytest.MonkeyPatch) -> None:
+    if backend not in available_backends(CPU):
+        pytest.skip(f"{backend} does not run here")
+    monkeypatch.setenv("SUSHI_LG_SEGMENT", backend)
+    values, index, count = case("usual", dtype)
+    total = prepared_sum(make_segments(index, count), values)
+    wide = values.to(torch.float64 if dtype == torch.float64 else torch.float32)
+    for factor in (1, -2):
+        found = total(values * factor)
+        assert found.dtype == wide.dtype
+        torch.testing.assert_close(found, plain(wide * factor, index, count))
 
 
 def test_bfloat16_rows_are_summed_in_float32() -> None:

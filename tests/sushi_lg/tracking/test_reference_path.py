@@ -19,6 +19,7 @@ from sushi_lg.data.sequence import open_sequence
 from sushi_lg.graph import candidates, tracklets
 from sushi_lg.host import like_on_a_gpu
 from sushi_lg.nn import message_passing, pieces, tracklet_scorer
+from sushi_lg.nn.precision import products_in
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import LevelResult
 from sushi_lg.tracking.run import track_sequences
@@ -96,6 +97,41 @@ def test_finished_trajectories_do_not_depend_on_blocks(shipped: HierarchicalTrac
         large = shipped.track(detections)
     assert small.track_id.tolist() == large.track_id.tolist() and small.frame.tolist() == large.frame.tolist()
     np.testing.assert_allclose(small.boxes_ltwh, large.boxes_ltwh, rtol=0, atol=1e-2)
+
+
+def differences_in_bfloat16(tracker: HierarchicalTracker, detections: Detections) -> torch.Tensor:
+    """Return (E,) how far probabilities in bfloat16 are from those in float32, all levels, on the same graphs."""
+    found = []
+    with torch.inference_mode():
+        for number, result in enumerate(tracker.run(detections)):
+            with products_in(torch.bfloat16, torch.device("cpu")):
+                narrow = tracker.scorer(result.graph, number)
+            assert narrow.probability.dtype == narrow.step_logits.dtype == torch.float32
+            assert narrow.node_logits is not None and narrow.node_logits.dtype == torch.float32
+            found.append((narrow.probability - result.scores.probability).abs())
+    return torch.cat(found)
+
+
+def test_bfloat16_is_near(shipped: HierarchicalTracker) -> None:
+    away = differences_in_bfloat16(shipped, simulate(90, 12, seed=3))
+    assert 0 < float(away.mean()) < 1e-3 and float((away < 1e-2).float().mean()) > 0.99 and float(away.max()) < 3e-2
+
+
+def test_bfloat16_is_near_on_a_real_crowd(shipped: HierarchicalTracker, shared_data: Path) -> None:
+    file = shared_data / "speed" / "mot17_04_second_half_dets.txt"
+    if not file.is_file():
+        pytest.skip(f"no {file}")
+    away = differences_in_bfloat16(shipped, make_scene(str(file)).detections)
+    assert 0 < float(away.mean()) < 1e-3 and float((away < 1e-2).float().mean()) > 0.99 and float(away.max()) < 3e-2
+
+
+def test_bfloat16_tracks(shipped: HierarchicalTracker, monkeypatch: pytest.MonkeyPatch) -> None:
+    detections = simulate(90, 12, seed=3)
+    exact = shipped.track(detections)
+    monkeypatch.setattr(shipped, "precision", torch.bfloat16)
+    narrow = shipped.track(detections)
+    assert abs(len(narrow) - len(exact)) < 0.01 * len(exact)
+    assert all(value.dtype == torch.float32 for value in shipped.state_dict().values() if value.is_floating_point())
 
 
 def same_on_both_ways(tracker: HierarchicalTracker | SushiTracker, detections: Detections) -> int:
