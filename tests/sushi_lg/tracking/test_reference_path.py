@@ -165,6 +165,11 @@ def test_the_way_of_a_gpu_gives_the_same(
     assert same_on_both_ways(shipped, simulate(frames, people, seed=5)) > 1000 or frames * people < 100
 
 
+def test_the_way_of_a_gpu_gives_the_same_with_appearance(shipped: HierarchicalTracker) -> None:
+    detections = make_scene("60x15x32").detections
+    assert detections.embedding is not None and same_on_both_ways(shipped, detections) > 1000
+
+
 @pytest.mark.parametrize("blocks", ["", "tiny_blocks"])
 def test_the_way_of_a_gpu_gives_the_same_for_the_published_recipe(blocks: str, request: pytest.FixtureRequest) -> None:
     if blocks:
