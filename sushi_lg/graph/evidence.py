@@ -29,14 +29,7 @@ from sushi_lg.graph.appearance import (
     tracklet_looks,
 )
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
-from sushi_lg.graph.kinematics import (
-    CleanFit,
-    EndState,
-    clean_fits,
-    crowd_path,
-    end_states,
-    ends_of_singles,
-)
+from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.graph.tracklets import Tracklets, in_groups
