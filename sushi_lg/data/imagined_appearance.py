@@ -84,7 +84,7 @@ def _passing(clip: Clip, person: np.ndarray, width: int, rng: np.random.Generato
 
 
 def _pose(clip: Clip, order: np.ndarray, starts: np.ndarray, width: int, rng: np.random.Generator) -> np.ndarray:
-    """Return (N, D) what the side tells that somebody shows; it follows his way, and others who go there look like it."""
+    """Return (N, D) what the side that somebody shows looks like: it follows his way, and all who go there share it."""
     boxes = clip.boxes_xyxy.astype(np.float64)[order]
     centre, height = (boxes[:, :2] + boxes[:, 2:]) / 2, np.maximum(boxes[:, 3] - boxes[:, 1], 1.0)
     reach = max(1, round(0.2 * clip.frame_rate))

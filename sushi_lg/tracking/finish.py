@@ -45,18 +45,25 @@ def finish(
     is_new = config.return_is_new_identity
     if conventions.return_is_new_identity if is_new is None else is_new:
         owner = cut_where_left(detections, members, owner, config.max_seconds_outside)
+        long_enough = (np.bincount(owner) >= config.min_length)[owner]
+        members, owner = members[long_enough], owner[long_enough]
     hidden = conventions.hidden_people_annotated
     longest = config.max_gap_filled if hidden else config.max_gap_filled_unannotated
     return fill_gaps(detections, members, owner, boxes_xyxy, longest)
 
 
 _AT_BORDER = 0.05  # box heights between a box and the border of the picture
+_WALKING = 0.05  # box heights a second, towards the border or away from it
+_WALK_SECONDS = 1.0
 
 
 def cut_where_left(
     detections: Detections, members: NDArray[np.int64], owner: NDArray[np.int64], longest: float
 ) -> NDArray[np.int64]:
-    """Cut trajectories where somebody left the picture and came back.
+    """Cut trajectories where somebody walked out of the picture and back in.
+
+    A box at the border before and after the gap is not enough: people who stand there are hidden by others. The last
+    steps must lead out and the first ones in.
 
     Args:
         detections: N detections of one clip.
@@ -67,15 +74,37 @@ def cut_where_left(
     Returns:
         (K,) numbers of the parts; a trajectory nobody cut is one part.
     """
-    boxes = detections.boxes_xyxy.cpu().numpy()[members]
+    boxes = detections.boxes_xyxy.cpu().numpy()[members].astype(np.float64)
+    seconds = detections.frame.cpu().numpy()[members] / float(detections.frame_rate[0])
     width, height = detections.image_size[0].tolist()
-    space = np.stack([boxes[:, 0], boxes[:, 1], width - boxes[:, 2], height - boxes[:, 3]])
-    at_border = space.min(axis=0) < _AT_BORDER * (boxes[:, 3] - boxes[:, 1])
-    gap = np.diff(detections.frame.cpu().numpy()[members]) / float(detections.frame_rate[0])
-    left = at_border[:-1] & at_border[1:] & (gap > longest)
-    begins = np.ones(len(members), dtype=bool)
-    begins[1:] = (owner[1:] != owner[:-1]) | left
+    size = boxes[:, 3] - boxes[:, 1]
+    x0, y0, x1, y1 = boxes.T
+    outer = np.stack([x0, width - x1, y0, height - y1]) / size  # to the left, right, upper and lower border
+    inner = np.stack([x1, width - x0, y1, height - y0]) / size  # the same of the edge that stays in the picture
+    at_border = outer < _AT_BORDER
+    begins = np.ones(len(owner), dtype=bool)
+    begins[1:] = owner[1:] != owner[:-1]
+    absent = ~begins[1:] & (np.diff(seconds) > longest) & at_border[:, :-1].any(axis=0) & at_border[:, 1:].any(axis=0)
+    for last in np.flatnonzero(absent):
+        first = last + 1
+        earlier = _reach(owner, seconds, last, -1)
+        later = _reach(owner, seconds, first, 1)
+        out = at_border[:, last] & (inner[:, last] - inner[:, earlier] < -_WALKING * (seconds[last] - seconds[earlier]))
+        back = at_border[:, first] & (inner[:, later] - inner[:, first] > _WALKING * (seconds[later] - seconds[first]))
+        begins[first] = out.any() and back.any()
     return np.cumsum(begins)
+
+
+def _reach(owner: NDArray[np.int64], seconds: NDArray[np.float64], row: int, step: int) -> int:
+    """Return the row of the same trajectory that is up to a second earlier (step -1) or later (1)."""
+    begin = row
+    while (
+        0 <= row + step < len(owner)
+        and owner[row + step] == owner[row]
+        and abs(seconds[row + step] - seconds[begin]) <= _WALK_SECONDS
+    ):
+        row += step
+    return row
 
 
 def fill_gaps(

@@ -152,31 +152,47 @@ def test_gaps_of_hidden_people_depend_on_the_data_set() -> None:
     assert rows == [21, 2]
 
 
+Path = list[tuple[float, float]]  # x and y of the upper left corner, frame by frame
+
+OUT_LEFT: Path = [(20, 200), (10, 200), (0, 200)]
+IN_LEFT: Path = [(0, 200), (10, 200), (20, 200)]
+IN_RIGHT: Path = [(620, 200), (610, 200), (600, 200)]
+IN_MIDDLE: Path = [(300, 200), (310, 200), (320, 200)]
+STANDS_LEFT: Path = [(0, 200), (0, 200), (0, 200)]
+
+
 @pytest.mark.parametrize(
-    ("last_x", "first_x", "gap", "parts"),
+    ("before", "after", "gap", "parts"),
     [
-        (0, 0, 40, 2),  # out on the left, back in on the left
-        (0, 620, 40, 2),  # or on the other side
-        (-8, 0, 40, 2),  # half outside already
-        (0, 0, 20, 1),  # too short to say that somebody left
-        (0, 300, 40, 1),  # comes out of the middle: was hidden, not gone
-        (300, 0, 40, 1),
+        (OUT_LEFT, IN_LEFT, 40, 2),
+        (OUT_LEFT, IN_RIGHT, 40, 2),
+        (OUT_LEFT, IN_LEFT, 20, 1),  # too short to say that somebody left
+        (OUT_LEFT, IN_MIDDLE, 40, 1),  # comes out of the middle: was hidden, not gone
+        (IN_MIDDLE, IN_LEFT, 40, 1),
+        (STANDS_LEFT, STANDS_LEFT, 40, 1),  # stood at the border, hidden by somebody
+        (OUT_LEFT, STANDS_LEFT, 40, 1),
+        ([(300, 410), (300, 415), (300, 420)], [(300, 420), (300, 415), (300, 410)], 40, 2),  # below
+        ([(300, 10), (300, 5), (300, 0)], [(300, 0), (300, 5), (300, 10)], 40, 2),  # above
     ],
 )
 def test_who_leaves_and_returns_is_somebody_else_where_the_data_say_so(
-    last_x: int, first_x: int, gap: int, parts: int
+    before: Path, after: Path, gap: int, parts: int
 ) -> None:
-    frames = [0, 1, 1 + gap, 2 + gap]
-    boxes = [[x, 200, x + 20, 260] for x in (last_x, last_x, first_x, first_x)]
-    detections = make(frames, boxes)  # 25 frames a second, 640 x 480
-    tracklets = tracklets_of(detections, [0, 0, 0, 0])
+    frames = [0, 1, 2, 2 + gap, 3 + gap, 4 + gap]
+    detections = make(frames, [[x, y, x + 20, y + 60] for x, y in before + after])  # 25 frames a second, 640 x 480
+    tracklets = tracklets_of(detections, [0] * 6)
+
+    def identities(config: OutputConfig, conventions: Conventions) -> int:
+        table = finish(detections, tracklets, torch.ones(6), detections.boxes_xyxy, config, conventions)
+        return len(set(table.track_id.tolist()))
+
     for returns, expected in ((True, parts), (False, 1)):
         conventions = Conventions(return_is_new_identity=returns)
-        table = finish(detections, tracklets, torch.ones(4), detections.boxes_xyxy, EVERYTHING, conventions)
-        assert len(set(table.track_id.tolist())) == expected
+        assert identities(EVERYTHING, conventions) == expected
         told = replace(EVERYTHING, return_is_new_identity=not returns)  # the user has the last word
-        table = finish(detections, tracklets, torch.ones(4), detections.boxes_xyxy, told, conventions)
-        assert len(set(table.track_id.tolist())) == (1 if returns else parts)
+        assert identities(told, conventions) == (1 if returns else parts)
+    short = replace(EVERYTHING, min_length=4)  # parts of three boxes are too short, one trajectory of six is not
+    assert identities(short, Conventions(return_is_new_identity=True)) == (1 if parts == 1 else 0)
 
 
 def test_smoothed_boxes_are_the_ones_written() -> None:
