@@ -43,7 +43,8 @@ class Detections(Record):
         clip: (N,) int64, index of the clip each detection belongs to, 0 .. C-1.
         frame_rate: (C,) float32, frames per second of each clip.
         image_size: (C, 2) float32, width and height in pixels of each clip.
-        embedding: (N, D) float32 appearance vectors, or None where there is no gallery.
+        embedding: (N, D) float32 or float16 appearance vectors, zeros where a detection has none; None where there is
+            no gallery.
         camera: (N, 2, 3) float64 affine that takes pixel coordinates of the detection's own frame to the common
             coordinates of its clip (camera motion removed), or None for a camera taken as static.
     """

@@ -9,19 +9,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import ConfigOption, find_device, format_table
-from sushi_lg.cli.pictures import Looking, is_pictures, open_pictures, perceive_and_tell
+from sushi_lg.cli.common import Choice, ConfigOption, find_device, format_table, split_words
+from sushi_lg.cli.pictures import (
+    Looking,
+    is_pictures,
+    locate,
+    open_pictures,
+    perceive_and_tell,
+    refuse_namesakes,
+    split_of,
+)
 from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from sushi_lg.data.sequence import Sequence
-
-
-class Choice(enum.Enum):
-    """What to do about something absent or wrong."""
-
-    error = "error"
-    skip = "skip"
 
 
 class Precision(enum.Enum):
@@ -81,36 +82,39 @@ def track(
     sequences at once (0, the default: as many as cores), device=cpu or cuda says where to compute, precision=bfloat16
     multiplies in shorter numbers (results change slightly; never faster than float32 on CPUs without bfloat16 units).
     """
-    names = [word for word in sources if "=" not in word or Path(word).exists()]
-    overrides = [word for word in sources if word not in names]
-    if not names:
-        raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
+    names, overrides = split_words(sources, "sequence folders, videos, or a split name with --data ROOT")
     if camera not in ("auto", "none"):
         raise ConfigError(f"--camera {camera}: unknown", "auto or none")
     settings, run = _read_settings(recipe, config, overrides)
     on_bad_image = run.pop("on_bad_image")
+    split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{first.stem if pictured else first.name}"
+    looking = Looking(on_bad_image, run["workers"], run["device"])
+    # What only says how to compute is no part of the result's settings.
+    workers, is_published = run.pop("workers"), run.pop("is_published")
+    tracker, notes = None, {}
     if pictured:
         if detections is not None or appearance is not None:
             raise ConfigError(
                 f"--detections and --appearance are of sequence folders, {pictured[0]} is pictures",
                 "choose what looks at them with --detector and --embedder",
             )
-        _make_tracker(settings, weights)  # refuses before the long work
-        looking = Looking(on_bad_image, run["workers"], run["device"])
+        tracker, notes = _make_tracker(settings, weights)
+        known = {"recipe": recipe, **notes, "camera": camera, **run}
         stages = (detector, None if embedder == "none" else embedder, camera)
-        names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate)
-    sequences, source = _open_sources(names, data, run["missing"])
+        names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known)
+    elif frame_rate is not None:
+        raise ConfigError("--frame-rate is of videos and image folders", "leave it out: sequences state theirs")
+    sequences, source = _open_sources(names, split, data, run["missing"])
     for sequence in sequences:
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
-    # What only says how to compute is no part of the result's settings.
-    workers, is_published = run.pop("workers"), run.pop("is_published")
     embedders = _embedders(appearance, sequences)
     device = find_device(run["device"])
     workers = _at_once(workers, device, len(sequences))
-    tracker, notes = _make_tracker(settings, weights)
+    if tracker is None:
+        tracker, notes = _make_tracker(settings, weights)
     if memory is not None:
         workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
     _claim(
@@ -186,8 +190,12 @@ def _look(
     stages: tuple[str, str | None, str],
     looking: Looking,
     frame_rate: float | None,
+    known: dict[str, Any],
 ) -> tuple[list[str], str, Path | None]:
-    """Make sequence folders of videos and image folders; return them, the detections' name and the galleries."""
+    """Make sequence folders of videos and image folders; return them, the detections' name and the galleries.
+
+    Stops before the work where ``folder`` holds tracks of other settings than those ``known`` and the stages.
+    """
     from sushi_lg.appearance.camera_motion import CameraMotion
     from sushi_lg.appearance.registry import load_embedder
     from sushi_lg.detection.registry import load_detector
@@ -199,9 +207,22 @@ def _look(
         )
     detector, embedder, camera = stages
     opened = open_pictures(names, None, None, frame_rate, looking.on_bad_image)
+    for source in opened:
+        if source.name in _OWN_NAMES:
+            raise DataError(f"{source.path}: results lie in a folder called {source.name}", "give it another name")
     network, detect_calls = looking.load(load_detector, detector)
     describing, embed_calls = (None, 1) if embedder is None else looking.load(load_embedder, embedder)
     galleries = None if describing is None else folder / "appearance" / describing.name
+    look = "" if describing is None else f"{describing.name} {describing.fingerprint()}"
+    _refuse_other_settings(
+        folder,
+        {
+            "sequences": [str((folder / source.name).absolute()) for source in opened],
+            **known,
+            "detections": network.name,
+            "appearance": {source.name: look for source in opened if look},
+        },
+    )
     motion = CameraMotion() if camera == "auto" else None
     done = [
         perceive_and_tell(
@@ -243,6 +264,7 @@ def _planned(
     memory: str,
     sequences: list[Sequence],
     stem: str | None,
+    galleries: Path | None,
     on_bad_row: str,
     workers: int,
     min_score: float,
@@ -252,7 +274,10 @@ def _planned(
     from sushi_lg.tracking.memory import parse_size, plan_memory
 
     budget = parse_size(memory)
-    read = [(sequence.name, sequence.load_detections(stem, on_bad_row=on_bad_row)) for sequence in sequences]  # type: ignore[arg-type]
+    read = [
+        (one.name, one.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries))  # type: ignore[arg-type]
+        for one in sequences
+    ]
     plan = plan_memory(read, budget, workers, min_score=min_score, published=is_published)
     typer.echo(f"memory: {plan.explain()}", err=True)
     return plan.workers
@@ -305,6 +330,7 @@ def _make_tracker(settings: Any, weights: str | None) -> tuple[Any, dict[str, An
     """Return the tracker and what to note about it in results."""
     import dataclasses
 
+    from sushi_lg.data.models import file_sha256
     from sushi_lg.errors import WeightsError
     from sushi_lg.tracking.recipe import TrackerConfig
     from sushi_lg.tracking.sushi import load_sushi
@@ -320,47 +346,25 @@ def _make_tracker(settings: Any, weights: str | None) -> tuple[Any, dict[str, An
     else:
         path = Path(weights)
         tracker = load_sushi(path, settings)
-    notes = {"weights": str(weights or "default"), "weights_sha256": _sha256(path)}
+    notes = {"weights": str(weights or "default"), "weights_sha256": file_sha256(path)}
     return tracker, {**notes, "settings": dataclasses.asdict(settings)}
 
 
-def _open_sources(names: list[str], data: Path | None, missing: str) -> tuple[list[Sequence], dict[str, Any]]:
+def _open_sources(
+    names: list[str], split: str | None, data: Path | None, missing: str
+) -> tuple[list[Sequence], dict[str, Any]]:
+    """Return the sequences of a split or of folders, and what to note about them."""
     from sushi_lg.data.sequence import open_sequence
-    from sushi_lg.data.splits import locate_split, read_split, split_names
 
-    if all(Path(name).is_dir() for name in names):
+    if split is None:
         sequences = [open_sequence(name) for name in names]
-        _refuse_namesakes(sequences)
+        refuse_namesakes((sequence.name, sequence.info.root) for sequence in sequences)
         return sequences, {"sequences": [str(Path(n).absolute()) for n in names]}
-    if len(names) > 1:
-        absent = [name for name in names if not Path(name).is_dir()]
-        raise DataError(f"no such sequence folder: {', '.join(absent)}", "give folders, or one split name alone")
-    split = read_split(names[0])  # an unknown name is explained there
-    if data is None:
-        raise DataError(f"{names[0]}: a split needs --data", "--data ROOT, the folder that holds the data sets")
-    located = locate_split(names[0], data)
-    if located.missing and (missing == "error" or not located.sequences):
-        raise DataError(
-            f"{data}: {len(located.missing)} of {len(split.sequences)} sequences of {names[0]} are absent: "
-            f"{', '.join(located.missing)}",
-            "pass missing=skip to run the others",
-        )
-    assert names[0] in split_names() or Path(names[0]).is_file()
-    return list(located.sequences), {"split": names[0], "absent": list(located.missing), "data": str(data)}
+    located = locate(split, data, missing, "pass missing=skip to run the others")
+    return list(located.sequences), {"split": split, "absent": list(located.missing), "data": str(data)}
 
 
-def _refuse_namesakes(sequences: list[Sequence]) -> None:
-    """Stop where two sequences would write the same file."""
-    folder_of: dict[str, Path] = {}
-    for sequence in sequences:
-        first = folder_of.setdefault(sequence.name, sequence.info.root)
-        if first is not sequence.info.root:
-            raise DataError(
-                f"two sequences are named {sequence.name}: {first} and {sequence.info.root}",
-                "track them one by one, each with its own --out",
-            )
-
-
+_OWN_NAMES = ("tracks", "appearance")  # folders beside those of sequences
 _NO_MATTER = ("on_bad_row", "missing", "absent")  # say which rows and sequences take part, not how they are tracked
 
 
@@ -371,22 +375,24 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     """
     import yaml
 
-    path = folder / "config.yaml"
-    if any((folder / "tracks").glob("*.txt")) and path.exists():
-        before = yaml.safe_load(path.read_text(encoding="utf-8"))
-        now = yaml.safe_load(yaml.safe_dump(settings))
-        before = before if isinstance(before, dict) else {}
-        differ = [key for key in {*before, *now} - {*_NO_MATTER} if before.get(key) != now.get(key)]
-        if differ:
-            raise ConfigError(
-                f"{folder}: holds results of other settings ({path}; {', '.join(sorted(differ))} differ)",
-                "choose another --out, or remove it",
-            )
+    _refuse_other_settings(folder, settings)
     folder.mkdir(parents=True, exist_ok=True)
-    path.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
-def _sha256(path: Path) -> str:
-    import hashlib
+def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
+    """Stop where a folder holds results of other settings."""
+    import yaml
 
-    return hashlib.sha256(path.read_bytes()).hexdigest()
+    path = folder / "config.yaml"
+    if not (path.exists() and any((folder / "tracks").glob("*.txt"))):
+        return
+    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    now = yaml.safe_load(yaml.safe_dump(settings))
+    before = before if isinstance(before, dict) else {}
+    differ = [key for key in {*before, *now} - {*_NO_MATTER} if before.get(key) != now.get(key)]
+    if differ:
+        raise ConfigError(
+            f"{folder}: holds results of other settings ({path}; {', '.join(sorted(differ))} differ)",
+            f"choose another --out, or remove {folder / 'tracks'} and {path}",
+        )

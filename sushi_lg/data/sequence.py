@@ -198,7 +198,7 @@ class Sequence:
             clip=torch.zeros(count, dtype=torch.int64),
             frame_rate=torch.tensor([self.info.frame_rate], dtype=torch.float32),
             image_size=torch.tensor([[self.info.width, self.info.height]], dtype=torch.float32),
-            embedding=None if gallery is None else torch.from_numpy(gallery.vectors[chosen].astype(np.float32)),
+            embedding=None if gallery is None else torch.from_numpy(gallery.vectors[chosen].astype(np.float16)),
             camera=None if camera is None else torch.from_numpy(camera[frame]),
         )
 

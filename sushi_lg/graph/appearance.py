@@ -109,9 +109,10 @@ def measure_looks(detections: Detections, overlap: Tensor) -> Looks | None:
     """
     if detections.embedding is None:
         return None
-    if not bool(torch.isfinite(detections.embedding).all()):
+    blocks = detections.embedding.split(_ROWS)
+    if not all([bool(torch.isfinite(block).all()) for block in blocks]):
         raise DataError("appearance vectors hold NaN or infinity", "make them again with `sushi-lg embed`")
-    known = (detections.embedding != 0).any(dim=1)
+    known = torch.cat([(block != 0).any(dim=1) for block in blocks])
     visible = (1 - overlap[:, 1]).clamp(min=0.02)
     clear = known & (overlap[:, 0] < _CLEAR_IOU)
     with _full_precision(known):

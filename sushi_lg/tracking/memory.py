@@ -24,6 +24,7 @@ _SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*$", re.IGNORECASE)
 _FIXED = 300 << 20  # pieces and blocks of one sequence, whatever its length
 _A_DETECTION = 2000  # bytes
 _A_DETECTION_PUBLISHED = 5000  # boxes only; a window at a time
+_A_VECTOR = 700  # reduced to 64 numbers, with what is made of them
 _A_NEIGHBOUR = 4  # bytes for every two boxes of a frame: those that overlap are kept for second looks
 
 
@@ -105,10 +106,12 @@ def _needed(detections: Detections, min_score: float, published: bool) -> int:
     score, frame = detections.score, detections.frame
     if len(score) and 0 <= float(score.min()) and float(score.max()) <= 1:  # other scales are judged by rank
         frame = frame[score >= min_score]
+    width = 0 if detections.embedding is None else detections.embedding.shape[1]
     if published:
-        return _FIXED + _A_DETECTION_PUBLISHED * len(frame)
+        return _FIXED + (_A_DETECTION_PUBLISHED + 10 * width) * len(frame)  # halves as read, and a copy in float32
     pairs = int(torch.bincount(frame).square().sum()) if len(frame) else 0
-    return _FIXED + _A_DETECTION * len(frame) + _A_NEIGHBOUR * pairs
+    of_vectors = (4 * width + _A_VECTOR) * len(score) if width else 0  # halves as read, and those that take part
+    return _FIXED + _A_DETECTION * len(frame) + of_vectors + _A_NEIGHBOUR * pairs
 
 
 def peak_memory() -> int:

@@ -259,6 +259,8 @@ class SushiTracker(nn.Module):
         detections = detections.select(used)
         if len(detections) == 0:
             return empty_table()
+        if detections.embedding is not None:
+            detections = replace(detections, embedding=_of_everybody(detections.embedding))
         # A window keeps a CPU busy; a GPU takes several.
         track = self.link(detections, windows_at_once=1 if free_to_look(detections.frame) else _WINDOWS_ON_A_GPU)
         members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
@@ -283,6 +285,24 @@ def save_sushi(path: str | Path, tracker: SushiTracker, about: dict[str, Any]) -
     tensors = {name: value.detach().cpu().contiguous() for name, value in tracker.scorer.state_dict().items()}
     with atomic_path(Path(path)) as staged:
         save_file(tensors, staged, metadata={_HEADER: json.dumps(header, sort_keys=True)})
+
+
+def _of_everybody(embedding: Tensor) -> Tensor:
+    """Return (N, D) float32 vectors in which those that are missing look like strangers.
+
+    The published networks know no missing vectors, and two rows of zeros would be the most alike of all. Drawn from the
+    spread of the others, one is as far from everybody as two people are.
+    """
+    embedding = embedding.to(torch.float32)
+    unknown = ~(embedding != 0).any(dim=1)
+    count = int(unknown.sum())
+    if count == 0 or count == len(embedding):
+        return embedding
+    seen = embedding[~unknown]
+    noise = torch.randn(count, embedding.shape[1], generator=torch.Generator().manual_seed(0)).to(embedding.device)
+    result = embedding.clone()
+    result[unknown] = seen.mean(dim=0) + noise * seen.std(dim=0, correction=0)
+    return result
 
 
 def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
