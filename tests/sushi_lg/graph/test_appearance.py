@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from toy import cut, make, members, tracklets_of, walkers
 
+from sushi_lg.errors import DataError
 from sushi_lg.graph import appearance
 from sushi_lg.graph.appearance import (
     EDGE_WIDTH,
@@ -112,23 +113,33 @@ def test_rows_of_zeros_say_nothing() -> None:
     assert bool((nodes[unknown[tracklets.first]] == 0).all()) and bool((nodes[~unknown[tracklets.first], 0] == 1).all())
 
 
-def test_a_tracklet_keeps_the_clearest_view_of_each_quarter() -> None:
-    detections = dressed(walkers(5, people=3, frames=50, missing=0.3))
-    tracklets = cut(detections, 5, mean_length=9)
+def test_a_tracklet_keeps_the_clearest_view_of_each_stretch() -> None:
+    """Checked against plain lists: first second, quarters, last second."""
+    detections = dressed(walkers(5, people=3, frames=90, missing=0.3))
+    tracklets = cut(detections, 5, mean_length=25)
     quality = torch.rand(len(detections), generator=torch.Generator().manual_seed(1))
     looks = replace(looks_of(detections), quality=quality)
     views = tracklet_looks(looks, tracklets).views
     assert views.shape == (len(tracklets), appearance.NUM_VIEWS)
+    seconds = looks.seconds.tolist()
+    lengths = set()
     for own, chosen in zip(members(tracklets), views.tolist(), strict=True):
-        if len(own) < appearance.NUM_VIEWS:
-            assert chosen == [own[k * len(own) // appearance.NUM_VIEWS] for k in range(appearance.NUM_VIEWS)]
+        lengths.add(len(own))
+
+        early = [row for row in own if seconds[row] - seconds[own[0]] < 1]
+        late = [row for row in own if seconds[own[-1]] - seconds[row] < 1]
+        assert chosen[0] == max(early, key=lambda row: float(quality[row]))
+        assert chosen[-1] == max(late, key=lambda row: float(quality[row]))
+        if len(own) < 4:
+            assert set(chosen[1:-1]) == set(own)
             continue
-        bounds = [-(-k * len(own) // appearance.NUM_VIEWS) for k in range(appearance.NUM_VIEWS + 1)]
-        place = [(appearance.NUM_VIEWS * (p + 1) - 1) // len(own) for p in range(len(own))]
-        for quarter in range(appearance.NUM_VIEWS):
-            inside = [one for one, q in zip(own, place, strict=True) if q == quarter]
-            assert chosen[quarter] == max(inside, key=lambda one: float(quality[one]))
-        assert bounds[-1] == len(own)
+        bounds = [round(k * len(own) / 4 + 1e-9) for k in range(5)]
+        for quarter, row in enumerate(chosen[1:-1]):
+            place = own.index(row)
+            assert bounds[quarter] - 1 <= place <= bounds[quarter + 1]  # give or take where quarters meet
+            inner = own[bounds[quarter] + 1 : bounds[quarter + 1] - 1]
+            assert all(quality[row] >= quality[other] for other in inner)
+    assert min(lengths) < 4 and max(lengths) > 25
 
 
 def test_a_tracklet_of_two_people_does_not_look_like_itself() -> None:
@@ -215,3 +226,127 @@ def test_features_in_parts_are_those_at_once() -> None:
         rows = torch.cat([parts.edge_likeness[begin : begin + 7] for begin in range(0, whole.num_edges, 7)])
         assert torch.equal(rows, whole.edge_likeness)
         assert torch.equal(parts.node_likeness[:], whole.node_likeness)
+
+
+def visit(frames: range, x: float, look: Tensor, seed: int) -> Detections:
+    """Return somebody who stands at ``x`` for some frames."""
+    random = torch.Generator().manual_seed(seed)
+    vectors = look + 0.04 * torch.randn(len(frames), len(look), generator=random)
+    boxes = np.tile([[x, 100.0, x + 30, 180.0]], (len(frames), 1))
+    return replace(make(np.array(frames), boxes, identity=0), embedding=vectors)
+
+
+def together(parts: list[Detections]) -> Detections:
+    """Return one clip of people, with identities 0, 1, 2, ..."""
+    frame = torch.cat([part.frame for part in parts])
+    order = torch.argsort(frame, stable=True)
+    embedding = torch.cat([part.embedding for part in parts if part.embedding is not None])
+    person = torch.cat([torch.full((len(part),), number) for number, part in enumerate(parts)])
+    boxes = torch.cat([part.boxes_xyxy for part in parts])
+    return replace(
+        make(frame[order].numpy(), boxes[order].numpy(), identity=person[order].numpy()), embedding=embedding[order]
+    )
+
+
+def looks_like(detections: Detections, label: Tensor) -> Tensor:
+    """Return (M, M) likeness of the means of tracklets with these labels."""
+    looks = looks_of(detections)
+    tracklets = tracklets_of(detections, label.numpy())
+    count = len(tracklets)
+    first, second = torch.meshgrid(torch.arange(count), torch.arange(count), indexing="ij")
+    of = tracklet_looks(looks, tracklets)
+    values = appearance.mean_likeness(looks, of, tracklets, first.reshape(-1), second.reshape(-1))
+    return values.reshape(count, count)
+
+
+def test_somebody_alone_stays_who_he_is() -> None:
+    look = torch.randn(24, generator=torch.Generator().manual_seed(0)) / 5
+    alone = visit(range(200), 100, look, 1)
+    assert float(looks_like(alone, (alone.frame > 99).long())[0, 1]) > 0.9
+    pair = visit(range(2), 100, look, 1)
+    assert float(looks_like(pair, pair.frame)[0, 1]) > 0.9
+
+
+def test_who_is_seen_most_does_not_make_the_others_alike() -> None:
+    looks = torch.randn(4, 24, generator=torch.Generator().manual_seed(0)) / 5
+    regular = visit(range(1000), 100, looks[0], 1)
+    guests = [visit(range(100 + 300 * n, 150 + 300 * n), 300, looks[n + 1], n + 2) for n in range(3)]
+    detections = together([regular, *guests])
+    likeness = looks_like(detections, detections.identity)
+    assert float(likeness.diagonal().min()) > 0.9
+    assert float(likeness[~torch.eye(4, dtype=torch.bool)].max()) < 0.6
+
+
+@pytest.mark.parametrize("frames", [2047, 2048])
+def test_the_reduction_sees_everybody(frames: int) -> None:
+    """With eight people in one order, every eighth box is the same person."""
+    random = torch.Generator().manual_seed(0)
+    people = torch.randn(8, 256, generator=random)
+    frame, who = np.repeat(np.arange(frames), 8), np.tile(np.arange(8), frames)
+    boxes = np.stack([who * 70.0, np.full(len(who), 100.0), who * 70.0 + 30, np.full(len(who), 180.0)], axis=1)
+    vectors = people[who] + 1.5 * torch.randn(len(who), 256, generator=random)
+    detections = replace(make(frame, boxes, identity=who), embedding=vectors)
+    looks = looks_of(detections)
+    likeness = looks.likeness(looks.vectors[:80] @ looks.vectors[-80:].T, torch.zeros(80, 80, dtype=torch.int64))
+    same = torch.from_numpy(who[:80, None] == who[None, -80:])
+    assert float(likeness[same].quantile(0.05)) > float(likeness[~same].quantile(0.99))
+
+
+def test_what_stands_in_front_does_not_speak_for_who_is_behind() -> None:
+    """The last five of twenty boxes show mostly somebody else."""
+    looks = torch.randn(3, 24, generator=torch.Generator().manual_seed(1)) / 5
+    covered, front, later = (visit(range(20), 100 + 80 * n, looks[n], n) for n in range(3))
+    assert covered.embedding is not None and front.embedding is not None
+    mixed = covered.embedding.clone()
+    mixed[15:] = 0.05 * covered.embedding[15:] + 0.95 * front.embedding[15:]
+    behind = replace(covered, embedding=mixed)
+    # Afterwards both go on, elsewhere: the one who was covered, and the one who covered him.
+    again = visit(range(30, 50), 100, looks[0], 8)
+    other = visit(range(30, 50), 180, looks[1], 9)
+    detections = together([behind, front, later, again, other])
+    overlap = overlap_features(detections)
+    overlap[(detections.identity == 0) & (detections.frame >= 15), 1] = 0.95
+    measured = measure_looks(detections, overlap)
+    assert measured is not None
+    tracklets = tracklets_of(detections, detections.identity.numpy())
+    of = tracklet_looks(measured, tracklets)
+    right, wrong = edge_likeness(measured, of, tracklets, torch.tensor([[0, 0], [3, 4]]))
+    for column in (1, 2, 3, 4):
+        assert float(right[column]) > 0.8 > 0.4 > float(wrong[column])
+    assert float(node_likeness(measured, of, tracklets, slice(0, 1))[0, 1]) > 0.8
+
+
+def test_where_nothing_tells_nothing_is_claimed() -> None:
+    detections = walkers(3, people=8, frames=60, missing=0.1)
+    third = detections.select(torch.nonzero(detections.frame % 3 == 0).squeeze(1))  # nobody follows anybody
+    random = torch.randn(len(third), 24, generator=torch.Generator().manual_seed(0))
+    assert float(looks_of(replace(third, embedding=random)).contrast) == 0
+
+
+def test_half_precision_of_a_training_stays_outside() -> None:
+    detections = dressed(walkers(6, people=6, frames=40), width=300)
+    tracklets = cut(detections, 6)
+    edges = pairs_of(tracklets)
+    values = []
+    for enabled in (False, True):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            looks = looks_of(detections)
+            of = tracklet_looks(looks, tracklets)
+            values.append(edge_likeness(looks, of, tracklets, edges))
+            values.append(node_likeness(looks, of, tracklets, slice(None)))
+            assert looks.vectors.dtype == torch.float32
+    assert torch.equal(values[0], values[2]) and torch.equal(values[1], values[3])
+
+
+def test_numbers_that_are_none_are_refused() -> None:
+    detections = dressed(walkers(0))
+    assert detections.embedding is not None
+    detections.embedding[3, 2] = torch.nan
+    with pytest.raises(DataError, match="NaN"):
+        looks_of(detections)
+
+
+def test_equal_vectors_are_worth_nothing() -> None:
+    detections = walkers(0, people=8, frames=200, missing=0.1)
+    looks = looks_of(replace(detections, embedding=torch.ones(len(detections), 7)))
+    assert float(looks.contrast) < 0.5
