@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from sushi_lg.data.models import InputSpec
 from sushi_lg.detection.protocol import FrameBoxes
 
 
@@ -66,6 +67,22 @@ def fit(picture: NDArray[np.uint8], size: tuple[int, int], *, keep_shape: bool, 
     pixels[:, : inner[0], : inner[1]] = resized.transpose(2, 0, 1)
     # the sides as they came out, not the ratio aimed at: whole pixels move a box by up to half of one
     return Fitted(pixels, np.array([inner[1] / columns, inner[0] / rows]))
+
+
+def prepare(picture: NDArray[np.uint8], size: tuple[int, int], spec: InputSpec) -> Fitted:
+    """Return a (H, W, 3) picture, blue first, as a card says that the network wants it.
+
+    Args:
+        picture: Blue first.
+        size: h and w.
+        spec: Order of colours, mean, std, fit and pad; the pad is filled up before mean and std are applied.
+    """
+    fitted = fit(picture, size, keep_shape=spec.fit == "letterbox", pad=spec.pad)
+    pixels = fitted.pixels if spec.colour == "BGR" else fitted.pixels[::-1]
+    if not any(spec.mean) and set(spec.std) == {1.0}:
+        return Fitted(pixels, fitted.scale)  # as bytes: many wait for the network
+    mean, std = (np.array(three, dtype=np.float32)[:, None, None] for three in (spec.mean, spec.std))
+    return Fitted((pixels.astype(np.float32) - mean) / std, fitted.scale)
 
 
 def best_boxes(

@@ -101,10 +101,12 @@ class GroundingDino:
         self.parallel = False  # torch has one setting of threads for the whole process
 
     def fingerprint(self) -> str:
-        """Return a digest of weights, tokenizer, processor, prompt and thresholds."""
+        """Return a digest of weights, tokenizer, processor, prompt, thresholds and the kind of device."""
         files = sorted(path for path in self._folder.iterdir() if path.suffix in (".json", ".txt", ".safetensors"))
         facts = [(path.name, file_sha256(path)) for path in files]
-        return hashlib.sha256(repr(("grounding_dino 1", facts, self.prompt, self.settings)).encode()).hexdigest()
+        return hashlib.sha256(
+            repr(("grounding_dino 2", facts, self.prompt, self.settings, self._device.type)).encode()
+        ).hexdigest()
 
     def prepare(self, picture: NDArray[np.uint8]) -> PreparedPicture:
         """Return the (H, W, 3) picture resized and normalised as the processor's file says."""
@@ -238,6 +240,6 @@ def _load(found: FoundModel, folder: Path, dtype: torch.dtype) -> tuple[Any, Any
 def _instruction(found: FoundModel) -> str:
     card = found.card
     return (
-        f"with a network: hf download {card.hub_id} (or allow the download); without: copy the folder of {card.source} "
+        f"with a network: hf download {card.hub_id}; without: copy the folder of {card.source} "
         f"to a folder named {card.file} below one that the environment variable {SEARCH_VARIABLE} names"
     )

@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.data.models import ModelCard, file_sha256
-from sushi_lg.detection.boxes import BoxSettings, Fitted, best_boxes, fit
+from sushi_lg.detection.boxes import BoxSettings, Fitted, best_boxes, prepare
 from sushi_lg.detection.classes import class_index, detector_name
-from sushi_lg.detection.onnx_network import Network, OnnxNetwork
+from sushi_lg.detection.onnx_network import Network, OnnxNetwork, refuse_channels_last
 from sushi_lg.detection.protocol import FrameBoxes
 from sushi_lg.errors import WeightsError
 
@@ -54,14 +54,14 @@ class Nanodet:
     ) -> None:
         if card.input is None or card.input.size is None:
             raise WeightsError(f"{card.name}: its card has no input.size", "write input: with size, mean and std")
+        refuse_channels_last(card.name, card.input.layout)
         self.settings = settings or BoxSettings()
         self.name = detector_name(card, path, self.settings.wanted)
         self._path = path
         self._input = card.input
         self._size = card.input.size
         self._network: Network = network or OnnxNetwork(path, device, threads)
-        self._mean = np.array(card.input.mean, dtype=np.float32)[:, None, None]
-        self._std = np.array(card.input.std, dtype=np.float32)[:, None, None]
+        self._device = device.partition(":")[0]
         shapes = self._network.output_shapes
         self._strides = sorted(int(m[1]) for m in map(_CLASS_HEAD.fullmatch, shapes) if m)
         if not self._strides or any(f"dis_pred_stride_{stride}" not in shapes for stride in self._strides):
@@ -71,20 +71,17 @@ class Nanodet:
             )
         classes = shapes[f"cls_pred_stride_{self._strides[0]}"][-1]
         self._class = class_index(self.settings.wanted, card.classes, classes or 0, str(path))
-        self.batch_size = _BATCH if self._network.input_shape[0] is None else 1
+        self.batch_size = self._network.input_shape[0] or _BATCH
         self.parallel = device == "cpu" and threads == 1
 
     def fingerprint(self) -> str:
-        """Return a digest of the file, the thresholds, the class and the input."""
-        facts = ("nanodet 1", file_sha256(self._path), self.settings, self._class, self._input)
+        """Return a digest of the file, the thresholds, the class, the input and the kind of device."""
+        facts = ("nanodet 2", file_sha256(self._path), self.settings, self._class, self._input, self._device)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def prepare(self, picture: NDArray[np.uint8]) -> Fitted:
         """Return the (H, W, 3) picture in the network's rectangle, normalised."""
-        keep_shape = self._input.fit == "letterbox"
-        fitted = fit(picture, self._size, keep_shape=keep_shape, pad=self._input.pad)
-        pixels = fitted.pixels if self._input.colour == "BGR" else fitted.pixels[::-1]
-        return Fitted((pixels.astype(np.float32) - self._mean) / self._std, fitted.scale)
+        return prepare(picture, self._size, self._input)
 
     def detect(self, prepared: Sequence[Fitted]) -> list[FrameBoxes]:
         """Return the boxes of each prepared picture."""

@@ -62,17 +62,24 @@ class OnnxNetwork:
         self.output_shapes = {one.name: _shape(one.shape) for one in self._session.get_outputs()}
 
     def run(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
-        """Return the outputs by name for a batch of the file's layout; one by one where the file takes no more."""
-        if self.input_shape[0] is None or len(batch) == self.input_shape[0]:
+        """Return the outputs by name for a batch of the file's layout.
+
+        A file of a fixed batch is run as often as it takes, the last time filled up with zeros that nobody sees.
+        """
+        size = self.input_shape[0]
+        if size is None or len(batch) == size:
             return self._run(batch)
-        if self.input_shape[0] != 1:
-            raise ValueError(f"{len(batch)} pictures for a network of batches of {self.input_shape[0]}")
-        parts = [self._run(batch[i : i + 1]) for i in range(len(batch))]
-        return {name: np.concatenate([part[name] for part in parts]) for name in self.output_shapes}
+        parts = [self._run(_filled(batch[i : i + size], size)) for i in range(0, len(batch), size)]
+        return {name: np.concatenate([part[name] for part in parts])[: len(batch)] for name in self.output_shapes}
 
     def _run(self, batch: NDArray[np.float32]) -> dict[str, NDArray[np.float32]]:
         values = self._session.run(None, {self._input_name: batch})
         return dict(zip(self.output_shapes, values, strict=True))
+
+
+def _filled(batch: NDArray[np.float32], size: int) -> NDArray[np.float32]:
+    missing = size - len(batch)
+    return np.concatenate([batch, np.zeros((missing, *batch.shape[1:]), np.float32)]) if missing else batch
 
 
 def _providers(path: Path, device: str) -> list[Any]:
@@ -86,6 +93,18 @@ def _providers(path: Path, device: str) -> list[Any]:
     if "CUDAExecutionProvider" not in onnxruntime.get_available_providers():
         raise WeightsError(f"{path}: this onnxruntime has no CUDA", "pip install onnxruntime-gpu, or use device cpu")
     return [("CUDAExecutionProvider", {"device_id": int(number or 0)}), "CPUExecutionProvider"]
+
+
+def refuse_channels_last(name: str, layout: str) -> None:
+    """Stop at a detector's card that asks for a layout no detector here runs with.
+
+    Raises:
+        WeightsError: another layout than NCHW.
+    """
+    if layout != "NCHW":
+        raise WeightsError(
+            f"{name}: its card says layout {layout}; detectors run with channels first", "export it as NCHW"
+        )
 
 
 def _shape(lengths: list[int | str | None]) -> tuple[int | None, ...]:

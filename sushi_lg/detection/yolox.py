@@ -12,14 +12,15 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sushi_lg.data.models import ModelCard, file_sha256
-from sushi_lg.detection.boxes import BoxSettings, Fitted, best_boxes, fit
+from sushi_lg.data.models import InputSpec, ModelCard, file_sha256
+from sushi_lg.detection.boxes import BoxSettings, Fitted, best_boxes, prepare
 from sushi_lg.detection.classes import class_index, detector_name
-from sushi_lg.detection.onnx_network import Network, OnnxNetwork
+from sushi_lg.detection.onnx_network import Network, OnnxNetwork, refuse_channels_last
 from sushi_lg.detection.protocol import FrameBoxes
 from sushi_lg.errors import WeightsError
 
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))
+_INPUT = InputSpec(fit="letterbox")  # of a card that does not say
 _BATCH = 4
 _LARGEST_LOG_SIZE = 12.0  # exp(12) strides are wider than any picture
 
@@ -28,7 +29,7 @@ class Yolox:
     """A YOLOX detector; see the protocol.
 
     Args:
-        card: What the file is.
+        card: What the file is; its input says colour, mean, std and fit, and the size where the file takes any.
         path: The ONNX file.
         settings: Thresholds and class.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -53,22 +54,25 @@ class Yolox:
         self.name = detector_name(card, path, self.settings.wanted)
         self._path = path
         self._network: Network = network or OnnxNetwork(path, device, threads)
-        self._pad = card.input.pad if card.input is not None else 114
+        self._input = card.input or _INPUT
+        refuse_channels_last(card.name, self._input.layout)
+        self._device = device.partition(":")[0]
         self.size = _input_size(self._network, card, path)
         self._output, width = _grid_output(self._network, path)
         self._cells, self._stride = grid_cells(self.size, self._network.output_shapes[self._output][1], path)
         self._class = class_index(self.settings.wanted, card.classes, width - 5, str(path))
-        self.batch_size = _BATCH if self._network.input_shape[0] is None else 1
+        self.batch_size = self._network.input_shape[0] or _BATCH
         self.parallel = device == "cpu" and threads == 1
 
     def fingerprint(self) -> str:
-        """Return a digest of the file, the thresholds, the class and the size."""
-        facts = ("yolox 1", file_sha256(self._path), self.settings, self._class, self.size, self._pad)
+        """Return a digest of the file, the thresholds, the class, the input and the kind of device."""
+        weights = file_sha256(self._path)
+        facts = ("yolox 2", weights, self.settings, self._class, self.size, self._input, self._device)
         return hashlib.sha256(repr(facts).encode()).hexdigest()
 
     def prepare(self, picture: NDArray[np.uint8]) -> Fitted:
-        """Return the (H, W, 3) picture in the network's rectangle."""
-        return fit(picture, self.size, keep_shape=True, pad=self._pad)
+        """Return the (H, W, 3) picture in the network's rectangle, as the card says."""
+        return prepare(picture, self.size, self._input)
 
     def detect(self, prepared: Sequence[Fitted]) -> list[FrameBoxes]:
         """Return the boxes of each prepared picture."""
@@ -98,7 +102,7 @@ def grid_cells(
     Raises:
         WeightsError: the file has another number of places than grids of strides 8, 16, 32 (and 64) give.
     """
-    counts = [sum((size[0] // s) * (size[1] // s) for s in strides) for strides in _STRIDES]
+    counts = _place_counts(size)
     if places is not None and places not in counts:
         raise WeightsError(
             f"{path}: {places} boxes for an input of {size[0]}x{size[1]}, YOLOX has {' or '.join(map(str, counts))}",
@@ -111,6 +115,11 @@ def grid_cells(
         cells.append(np.stack([columns.ravel(), rows.ravel()], axis=1))
         stride_of.append(np.full((rows.size, 1), stride))
     return np.concatenate(cells).astype(np.float32), np.concatenate(stride_of).astype(np.float32)
+
+
+def _place_counts(size: tuple[int, int]) -> list[int]:
+    """Return A for each choice of strides."""
+    return [sum((size[0] // s) * (size[1] // s) for s in strides) for strides in _STRIDES]
 
 
 def decode(
@@ -147,10 +156,8 @@ def looks_like_yolox(path: Path) -> bool:
         _grid_output(network, path)
     except WeightsError:
         return False
-    size, places = network.input_shape[2:], next(iter(network.output_shapes.values()))[1]
-    if size[0] is None or size[1] is None or places is None:
-        return True
-    return places in [sum((size[0] // s) * (size[1] // s) for s in strides) for strides in _STRIDES]
+    (height, width), places = network.input_shape[2:], next(iter(network.output_shapes.values()))[1]
+    return height is None or width is None or places is None or places in _place_counts((height, width))
 
 
 def _input_size(network: Network, card: ModelCard, path: Path) -> tuple[int, int]:
