@@ -12,12 +12,10 @@ Shapes: T frames, K boxes, P corners, h rows and w columns of the small grey pic
 from __future__ import annotations
 
 import logging
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from hashlib import sha256
 from pathlib import Path
-from threading import Lock
 
 import numpy as np
 from numpy.typing import NDArray
@@ -83,14 +81,10 @@ class CameraMotion:
 
     Attributes:
         settings: What the estimate depends on.
-        counts: How steps ended so far: ``fitted``; ``featureless``, too few corners outside people; ``lost``, corners
-            do not move together: a cut between scenes, or a moving crowd in front. The last two give no motion.
     """
 
     settings: CameraMotionSettings = field(default_factory=CameraMotionSettings)
-    counts: Counter[str] = field(default_factory=Counter)
     name: str = "lucas_kanade"
-    _lock: Lock = field(default_factory=Lock, repr=False, compare=False)
 
     def fingerprint(self) -> str:
         """Return a digest of method and settings."""
@@ -112,7 +106,7 @@ class CameraMotion:
 
     def step(
         self, previous: SmallPicture, current: SmallPicture, boxes_xyxy_previous: NDArray[np.float32]
-    ) -> NDArray[np.float64]:
+    ) -> NDArray[np.float64] | None:
         """Return the motion of the picture between two frames.
 
         Args:
@@ -122,14 +116,14 @@ class CameraMotion:
 
         Returns:
             (2, 3) affine that takes pixels of the earlier frame to pixels of the later one, with its noise (see
-            ``settle``); exactly the identity where nothing could be found out (see ``counts``).
+            ``settle``); None where it cannot be told: too few corners outside people, or corners that do not move
+            together (a cut between scenes, or a moving crowd in front).
         """
-        affine, outcome = self._estimate(previous, current, boxes_xyxy_previous)
-        with self._lock:
-            self.counts[outcome] += 1
-        if outcome != "fitted":
-            logger.info("camera motion: %s; none taken", _WHY[outcome])
-        return affine
+        found = self._estimate(previous, current, boxes_xyxy_previous)
+        if isinstance(found, str):
+            logger.info("camera motion: %s; none taken", found)
+            return None
+        return found
 
     def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
         """Return the steps of a whole video with those of a standing camera made the identity.
@@ -159,35 +153,36 @@ class CameraMotion:
 
     def _estimate(
         self, previous: SmallPicture, current: SmallPicture, boxes_xyxy: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float64], str]:
+    ) -> NDArray[np.float64] | str:
+        """Return the motion, or why it cannot be told."""
         import cv2
 
         if previous.grey.shape != current.grey.shape:
             raise ValueError(f"frames of two sizes: {previous.grey.shape}, then {current.grey.shape}")
-        settings, unmoved = self.settings, np.eye(2, 3)
+        settings = self.settings
         boxes = boxes_xyxy.astype(np.float64) * np.tile(previous.scale, 2)
         start = previous.corners[_outside(previous.corners, boxes, settings.box_margin)]
         if len(start) < settings.min_agreeing:
-            return unmoved, "featureless"
+            return "too few corners outside people"
         end, followed, _ = cv2.calcOpticalFlowPyrLK(previous.grey, current.grey, start, None, **_FOLLOW)
         back, returned, _ = cv2.calcOpticalFlowPyrLK(current.grey, previous.grey, end, None, **_FOLLOW)
         sound = (followed.ravel() > 0) & (returned.ravel() > 0)
         sound &= np.linalg.norm(back - start, axis=1) <= settings.round_trip
         least = max(settings.min_agreeing, settings.min_share * len(start))
         if sound.sum() < least:
-            return unmoved, "lost"
+            return _LOST
         start, end = start[sound], end[sound]
         fitted, agreeing = cv2.estimateAffinePartial2D(
             start, end, method=cv2.RANSAC, ransacReprojThreshold=settings.inlier, maxIters=500, confidence=0.999
         )
         if fitted is None or agreeing.sum() < least:
-            return unmoved, "lost"
+            return _LOST
         small = np.asarray(fitted, dtype=np.float64)
         # from small pixels to those of the frame; a pixel's centre lies half a pixel inside, on both scales
         enlarge = np.diag([*(1 / current.scale), 1.0]) @ _shift(0.5)
         shrink = np.diag([*previous.scale, 1.0]) @ _shift(0.5)
         whole = _shift(-0.5) @ enlarge @ np.vstack([small, [0, 0, 1]]) @ _shift(-0.5) @ shrink
-        return whole[:2], "fitted"
+        return np.asarray(whole[:2])
 
     def _corners(self, grey: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the best corners of each cell of the grid."""
@@ -207,7 +202,7 @@ class CameraMotion:
         return np.stack([x[order], y[order]], axis=1).astype(np.float32)
 
 
-_WHY = {"featureless": "too few corners outside people", "lost": "corners do not move together"}
+_LOST = "corners do not move together"
 _LEAST_CORNER = 1e-4  # of cornerMinEigenVal on pixels of 8 bits: below it there is only noise
 _FOLLOW = {"winSize": (15, 15), "maxLevel": 3, "criteria": (3, 20, 0.01)}  # stop after 20 rounds, or below 0.01 pixels
 

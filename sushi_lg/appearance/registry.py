@@ -6,7 +6,7 @@ import difflib
 from pathlib import Path
 
 from sushi_lg.appearance.protocol import Embedder
-from sushi_lg.data.models import FoundModel, find_model, model_names
+from sushi_lg.data.models import FoundModel, Progress, find_model, model_names
 from sushi_lg.errors import WeightsError
 
 HISTOGRAM = "hsv"
@@ -15,7 +15,12 @@ _PICKLES = (".pth", ".pt", ".ckpt")
 
 
 def load_embedder(
-    name_or_path: str | Path, *, device: str = "cpu", threads: int = 1, allow_download: bool | None = None
+    name_or_path: str | Path,
+    *,
+    device: str = "cpu",
+    threads: int = 1,
+    allow_download: bool | None = None,
+    progress: Progress | None = None,
 ) -> Embedder:
     """Return an embedder ready to run.
 
@@ -26,6 +31,7 @@ def load_embedder(
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         threads: Of the CPU inside one network.
         allow_download: See ``find_model``.
+        progress: See ``find_model``.
 
     Raises:
         WeightsError: no such embedder (names the nearest), no such file, one that has to be converted first (with the
@@ -44,7 +50,7 @@ def load_embedder(
     if path.is_file() and path.suffix in (*_PICKLES, ".safetensors"):
         return _fastreid(path, None, device, threads)
     _check_name(text)
-    found = find_model(text, "embedder", allow_download=allow_download)
+    found = find_model(text, "embedder", allow_download=allow_download, progress=progress)
     return _of_card(found, device, threads)
 
 

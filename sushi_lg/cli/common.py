@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.data.files import atomic_path
-from sushi_lg.errors import ConfigError
+from sushi_lg.errors import ConfigError, DataError
 
 ConfigOption = Annotated[Path | None, typer.Option("--config", metavar="FILE", help="Settings in a YAML file.")]
 OverridesArgument = Annotated[
@@ -20,6 +21,29 @@ DataOption = Annotated[Path, typer.Option("--data", metavar="ROOT", help="Folder
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the same for machines; - is standard output.")
 ]
+
+
+class Choice(enum.Enum):
+    """What to do about something absent or wrong."""
+
+    error = "error"
+    skip = "skip"
+
+
+def split_words(words: Sequence[str], what: str) -> tuple[list[str], list[str]]:
+    """Return the sources and the ``key=value`` settings of a command line.
+
+    Args:
+        words: As they stand there.
+        what: Sources the verb takes, for the message.
+
+    Raises:
+        DataError: no source.
+    """
+    names = [word for word in words if "=" not in word or Path(word).exists()]
+    if not names:
+        raise DataError("no SOURCE", f"give {what}")
+    return names, [word for word in words if word not in names]
 
 
 def find_device(name: str) -> str:

@@ -8,9 +8,8 @@ from typing import Annotated
 
 import typer
 
+from sushi_lg.cli.common import Choice, split_words
 from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell
-from sushi_lg.cli.track import Choice
-from sushi_lg.errors import DataError
 
 DEFAULT_DETECTOR = "yolox_nano"
 
@@ -55,13 +54,12 @@ def detect(
         workers: int = 0
         device: str = "auto"
 
-    names = [word for word in sources if "=" not in word or Path(word).exists()]
-    settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
-    if not names:
-        raise DataError("no SOURCE", "give videos, image folders or sequence folders")
+    names, overrides = split_words(sources, "videos, image folders or sequence folders")
+    settings = load_config(Settings, dotlist=overrides)
     looking = Looking(settings.on_bad_image.value, settings.workers, settings.device)
     opened = open_pictures(names, data, frames, frame_rate, looking.on_bad_image)
     network, calls = looking.load(load_detector, detector, prompt=prompt, min_score=settings.min_score)
     for source in opened:
         done = perceive_and_tell(source, out / source.name, network, looking, detect_calls=calls)
-        typer.echo(f"wrote {done.folder / 'det' / done.detections}.txt")
+        verb = "kept" if "detections" in done.reused else "wrote"
+        typer.echo(f"{verb} {done.folder / 'det' / done.detections}.txt")

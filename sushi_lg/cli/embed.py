@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.pictures import Looking, is_split, split_sequences, tell_reuse, tell_skipped
+from sushi_lg.cli.common import Choice, split_words
+from sushi_lg.cli.pictures import (
+    Looking,
+    is_pictures,
+    locate,
+    pictures_of,
+    refuse_namesakes,
+    split_of,
+    tell_reuse,
+    tell_skipped,
+)
 from sushi_lg.cli.progress import show_progress
-from sushi_lg.cli.track import Choice
 from sushi_lg.errors import DataError
-
-if TYPE_CHECKING:
-    from sushi_lg.data.frames import FrameSource
-    from sushi_lg.data.sequence import Sequence
 
 DEFAULT_EMBEDDER = "hsv"
 
@@ -59,16 +64,18 @@ def embed(
         workers: int = 0
         device: str = "auto"
 
-    names = [word for word in sources if "=" not in word or Path(word).exists()]
-    settings = load_config(Settings, dotlist=[word for word in sources if word not in names])
-    if not names:
-        raise DataError("no SOURCE", "give sequence folders, or a split name with --data ROOT")
+    names, overrides = split_words(sources, "sequence folders, or a split name with --data ROOT")
+    settings = load_config(Settings, dotlist=overrides)
     looking = Looking(settings.on_bad_image.value, settings.workers, settings.device)
-    if len(names) == 1 and (not Path(names[0]).exists() or is_split(Path(names[0]))):
-        sequences = split_sequences(names[0], data)
-    else:
-        sequences = [open_sequence(name) for name in names]
-    ready = [(s, s.detections_path(detections), _pictures_of(s, frames, looking.on_bad_image)) for s in sequences]
+    split = split_of(names)
+    for name in names:
+        if is_pictures(name):
+            raise DataError(
+                f"{name}: pictures without detections", "run `sushi-lg detect` on it, and give the folder that it makes"
+            )
+    sequences = locate(split, data).sequences if split is not None else [open_sequence(name) for name in names]
+    refuse_namesakes((sequence.name, sequence.info.root) for sequence in sequences)
+    ready = [(s, s.detections_path(detections), pictures_of(s, frames, looking.on_bad_image)) for s in sequences]
     network, calls = looking.load(load_embedder, embedder)
     for sequence, path, source in ready:
         table = read_table(path, on_bad_row=settings.on_bad_row.value, sequence_length=sequence.info.length)
@@ -76,17 +83,5 @@ def embed(
             done = embed_boxes(source, table, network, out, workers=looking.workers, calls=calls, progress=update)
         tell_reuse(sequence.name, ("the gallery",) if done.reused else (), done.resumed, source.length)
         tell_skipped(source, done.skipped)
-        typer.echo(f"wrote {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)")
-
-
-def _pictures_of(sequence: Sequence, frames: Path | None, on_bad_image: str) -> FrameSource:
-    """Return the pictures of a sequence; those of a folder that `detect` or `track` made are where it says."""
-    from sushi_lg.data.frames import open_frames, sequence_frames
-    from sushi_lg.perception.perceive import source_of
-
-    made_from = source_of(sequence.info.root) if frames is None else None
-    if made_from is None:
-        return sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)  # type: ignore[arg-type]
-    source = open_frames(made_from, frame_rate=sequence.info.frame_rate, on_bad_image=on_bad_image)  # type: ignore[arg-type]
-    source.name = sequence.name
-    return source
+        verb = "kept" if done.reused else "wrote"
+        typer.echo(f"{verb} {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import difflib
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -10,13 +11,14 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import typer
 
 from sushi_lg.cli.common import find_device
-from sushi_lg.cli.progress import show_progress
-from sushi_lg.errors import DataError, WeightsError
+from sushi_lg.cli.progress import download_lines, show_progress
+from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 if TYPE_CHECKING:
     from sushi_lg.appearance.protocol import Embedder
     from sushi_lg.data.frames import FrameSource
     from sushi_lg.data.sequence import Sequence
+    from sushi_lg.data.splits import LocatedSplit
     from sushi_lg.detection.protocol import Detector
     from sushi_lg.perception.perceive import Perceived
 
@@ -39,6 +41,10 @@ class Looking:
     workers: int
     device: str
 
+    def __post_init__(self) -> None:
+        if self.workers < 0:
+            raise ConfigError(f"workers: {self.workers} is below 0", "0 = as many as there are cores")
+
     def load(self, load: Callable[..., Network], name: str, **options: Any) -> tuple[Network, int]:  # noqa: ANN401
         """Return a network, and how many of its calls may run at once.
 
@@ -50,6 +56,7 @@ class Looking:
         from sushi_lg.data.frames import usable_cores
 
         used = find_device(self.device)
+        options["progress"] = download_lines(name)
         try:
             network = load(name, device=used, **options)
         except WeightsError as error:
@@ -68,44 +75,114 @@ def open_pictures(
 
     Raises:
         DataError: nothing there, two of one name, or a split without ``data``.
+        ConfigError: a frame rate for the sequences of a split.
     """
-    from sushi_lg.data.frames import open_frames, sequence_frames
+    from sushi_lg.data.frames import open_frames
+    from sushi_lg.data.sequence import open_sequence
+    from sushi_lg.perception.perceive import origin_of
 
-    if len(names) == 1 and (not Path(names[0]).exists() or is_split(Path(names[0]))):
-        opened = [
-            sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)  # type: ignore[arg-type]
-            for sequence in split_sequences(names[0], data)
-        ]
+    split = split_of(names)
+    if split is not None:
+        if frame_rate is not None:
+            raise ConfigError(
+                "--frame-rate is of videos and folders", f"leave it out: sequences of {split} state theirs"
+            )
+        opened = [pictures_of(sequence, frames, on_bad_image) for sequence in locate(split, data).sequences]
     else:
         opened = [
-            open_frames(name, frames=frames, frame_rate=frame_rate, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+            pictures_of(open_sequence(name, frame_rate=frame_rate), frames, on_bad_image)
+            if origin_of(name) is not None
+            else open_frames(name, frames=frames, frame_rate=frame_rate, on_bad_image=on_bad_image)  # type: ignore[arg-type]
             for name in names
         ]
-    first: dict[str, Path] = {}
-    for source in opened:
-        if first.setdefault(source.name, source.path) is not source.path:
-            raise DataError(
-                f"two sources are named {source.name}: {first[source.name]} and {source.path}",
-                "take them one by one, each with its own --out",
-            )
+    refuse_namesakes((source.name, source.path) for source in opened)
     return opened
 
 
-def split_sequences(name: str, data: Path | None) -> list[Sequence]:
-    """Return the sequences of a split.
+def pictures_of(sequence: Sequence, frames: Path | None, on_bad_image: str) -> FrameSource:
+    """Return the pictures of a sequence; those of a folder that `detect` or `track` made are where it says.
+
+    Raises:
+        DataError: no pictures, or others than those the folder was made from.
+    """
+    from sushi_lg.data.frames import open_frames, sequence_frames
+    from sushi_lg.perception.perceive import origin_of
+
+    root = sequence.info.root
+    origin = origin_of(root)
+    if origin is None:
+        return sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+    if frames is not None:
+        source = sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+    elif not origin.source.exists():
+        raise DataError(f"{root}: made from {origin.source}, which is gone", "say with --frames where the pictures are")
+    else:
+        rate = sequence.info.frame_rate
+        source = open_frames(origin.source, frame_rate=rate, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+        source.name = sequence.name
+    if source.content_key() != origin.content:
+        what = "changed since" if frames is None else "other pictures than"
+        raise DataError(f"{source.path}: {what} {root} was made from it", "detect again, into another --out")
+    return source
+
+
+def split_of(names: list[str]) -> str | None:
+    """Return the split that the words of a command line name, or None where they are files and folders.
+
+    Raises:
+        DataError: a word that is no file and cannot be a split.
+    """
+    from sushi_lg.data.splits import split_names
+
+    absent = [name for name in names if not Path(name).exists() and name not in split_names()]
+    first = Path(absent[0]) if absent else Path()
+    if absent and (len(names) > 1 or first.suffix or len(first.parts) > 1):
+        raise DataError(f"no such file or folder: {', '.join(absent)}", _nearest(first))
+    alone = Path(names[0])
+    return names[0] if len(names) == 1 and (not alone.exists() or is_split(alone)) else None
+
+
+def locate(split: str, data: Path | None, missing: str = "error", remedy: str = "name folders instead") -> LocatedSplit:
+    """Return where the sequences of a split are.
+
+    Args:
+        split: Its name, or its file.
+        data: What ``--data`` says.
+        missing: error, or skip for as many as there are.
+        remedy: Of absent ones.
 
     Raises:
         DataError: unknown split, no ``data``, or sequences that are not there.
     """
     from sushi_lg.data.splits import locate_split, read_split
 
-    read_split(name)  # an unknown name is explained there
+    count = len(read_split(split).sequences)  # an unknown name is explained there
     if data is None:
-        raise DataError(f"{name}: a split needs --data", "--data ROOT, the folder that holds the data sets")
-    located = locate_split(name, data)
-    if located.missing:
-        raise DataError(f"{data}: sequences of {name} are absent: {', '.join(located.missing)}", "name folders instead")
-    return list(located.sequences)
+        raise DataError(f"{split}: a split needs --data", "--data ROOT, the folder that holds the data sets")
+    located = locate_split(split, data)
+    if located.missing and (missing == "error" or not located.sequences):
+        absent = ", ".join(located.missing)
+        raise DataError(f"{data}: {len(located.missing)} of {count} sequences of {split} are absent: {absent}", remedy)
+    return located
+
+
+def refuse_namesakes(named: Iterable[tuple[str, Path]]) -> None:
+    """Stop where two sequences would write the same file.
+
+    Args:
+        named: Name and place of each.
+
+    Raises:
+        DataError: two of one name.
+    """
+    first: dict[str, Path] = {}
+    for name, path in named:
+        if name in first:
+            raise DataError(
+                f"two sequences are named {name}: {first[name]} and {path}",
+                "take them one by one, each with its own --out",
+            )
+        first[name] = path
 
 
 def is_split(path: Path) -> bool:
@@ -115,12 +192,23 @@ def is_split(path: Path) -> bool:
 
 def is_pictures(name: str) -> bool:
     """Tell whether a source of `track` is a video or a folder of images, rather than a sequence or a split."""
+    from sushi_lg.data.sequence import IMAGE_EXTENSIONS
+
     path = Path(name)
     if path.is_file():
         return not is_split(path)
     if not path.is_dir() or any((path / inside).exists() for inside in ("seqinfo.ini", "det", "gt", "img1")):
         return False
-    return any(child.suffix.lower() in (".jpg", ".jpeg", ".png") for child in path.iterdir())
+    return any(child.suffix.lower() in IMAGE_EXTENSIONS for child in path.iterdir())
+
+
+def _nearest(path: Path) -> str:
+    """Return what to say about a file that is not there: the names beside it that are like it."""
+    parent = path.absolute().parent
+    if not parent.is_dir():
+        return f"{parent} does not exist either; check the path"
+    near = difflib.get_close_matches(path.name, [one.name for one in parent.iterdir()], n=3)
+    return f"did you mean {', '.join(near)}?" if near else f"check the path; nothing in {parent} is called like it"
 
 
 def perceive_and_tell(
@@ -138,6 +226,8 @@ def perceive_and_tell(
     tell_reuse(source.name, done.reused, done.resumed, done.frames)
     tell_skipped(source, done.skipped)
     camera = f", {done.camera} camera" if done.camera else ""
+    if done.unknown_steps:
+        camera += f" ({done.unknown_steps} of {done.frames - 1} steps unknown, taken for none)"
     rate = "" if done.reused else f", {(done.frames - done.resumed) / done.seconds:.1f} frames/s"
     typer.echo(f"{source.name}: {done.boxes} detections in {done.frames} frames{camera}{rate}", err=True)
     return done

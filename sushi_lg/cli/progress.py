@@ -40,6 +40,25 @@ def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
     yield update
 
 
+def download_lines(what: str) -> Callable[[int, int | None], None]:
+    """Return a function that takes the bytes received and those expected, and says a line now and then.
+
+    Args:
+        what: Is fetched.
+    """
+    told = -_SECONDS_BETWEEN_LINES
+
+    def update(received: int, expected: int | None) -> None:
+        nonlocal told
+        now = time.monotonic()
+        if now - told >= _SECONDS_BETWEEN_LINES or received == expected:
+            told = now
+            of = "" if expected is None else f" of {expected / 2**20:.0f}"
+            typer.echo(f"{what}: downloading, {received / 2**20:.0f}{of} MB", err=True)
+
+    return update
+
+
 def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn

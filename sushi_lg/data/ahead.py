@@ -17,6 +17,9 @@ from sushi_lg.errors import SushiError
 T = TypeVar("T")
 R = TypeVar("R")
 
+# as PyTorch, onnxruntime and OpenCV say it; their errors share no class
+_NO_MEMORY = ("out of memory", "failed to allocate memory", "bad_alloc", "insufficient memory")
+_LESS_MEMORY = "close other programs, or pass workers=1, device=cpu or a smaller network; finished frames are kept"
 _WAKE_SECONDS = 0.1  # how long a thread that waits for room may take to notice that nobody reads any more
 
 
@@ -24,6 +27,8 @@ def map_ahead(
     function: Callable[[T], R], items: Iterable[T], *, workers: int, ahead: int, name: str = "ahead"
 ) -> Generator[R]:
     """Yield ``function(item)`` of each item, in their order, computed by threads of its own.
+
+    Results that are ready are handed out before another item is taken.
 
     Args:
         function: what to do; runs on ``workers`` threads at once.
@@ -48,7 +53,7 @@ def map_ahead(
             except Exception as error:
                 failure = error
                 break
-            if len(waiting) >= ahead:
+            while waiting and (len(waiting) >= ahead or waiting[0].done()):
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
@@ -113,6 +118,9 @@ def placed(error: Exception, place: str) -> Exception:
     """Return what to raise in place of ``error`` so that it names the place; errors of this package stay their kind."""
     if isinstance(error, SushiError):
         return type(error)(f"{place}: {error.message}", error.remedy)
+    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _NO_MEMORY):
+        reason = str(error).partition("\n")[0] or type(error).__name__
+        return SushiError(f"{place}: not enough memory ({reason})", _LESS_MEMORY)
     return RuntimeError(f"{place}: {type(error).__name__}: {error}")
 
 

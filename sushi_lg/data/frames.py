@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import os
 import re
 import zlib
@@ -26,6 +27,7 @@ from numpy.typing import NDArray
 from sushi_lg.data.ahead import in_background, map_ahead, placed
 from sushi_lg.data.files import visible_children
 from sushi_lg.data.image_size import image_size
+from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import IMAGE_EXTENSIONS, Sequence, nearest_folder, open_sequence
 from sushi_lg.data.video import LostFrame, VideoInfo, decode_frames, picture_of, probe_video
 from sushi_lg.errors import DataError
@@ -38,9 +40,7 @@ R = TypeVar("R")
 _Load = Callable[[], Picture]
 
 VIDEO_EXTENSIONS = (".mp4", ".mov", ".m4v", ".mkv", ".webm", ".avi", ".ts", ".mpg", ".mpeg")
-_SKIP = "copy it again, or pass on_bad_image=skip to leave such frames out and list them"
-_HASHED_AT_ONCE = 1 << 20
-_KEYS: dict[tuple[str, int, int], bytes] = {}  # digest by path, size and time of change
+SKIP_REMEDY = "copy it again, or pass on_bad_image=skip to leave such frames out and list them"
 
 
 class _Bad(Exception):
@@ -138,7 +138,7 @@ class FrameSource(ABC):
         digest = hashlib.sha256(b"frames 1")
         for number, path in self._files():
             digest.update(f"{number}\0".encode())
-            digest.update(_file_key(path))
+            digest.update(bytes.fromhex(file_sha256(path)))
         return digest.hexdigest()
 
     @abstractmethod
@@ -164,7 +164,7 @@ class FrameSource(ABC):
                 raise _Bad(f"is {found} pixels, the sequence {self.width} x {self.height}")
         except _Bad as bad:
             if self.on_bad_image == "error":
-                raise DataError(f"{self._place(number)}: {bad}", _SKIP) from None
+                raise DataError(f"{self._place(number)}: {bad}", SKIP_REMEDY) from None
             self.skipped[number] = str(bad)
             return None
         return picture
@@ -179,7 +179,8 @@ class VideoFrames(FrameSource):
         self.info = info
         size = (info.width, info.height)
         name = name or info.path.stem
-        super().__init__(info.path, name, info.indexed, frame_rate or info.frame_rate, size, on_bad_image)
+        rate = info.frame_rate if frame_rate is None else frame_rate
+        super().__init__(info.path, name, info.indexed, rate, size, on_bad_image)
 
     def _loads(self, first: int, stop: int) -> Iterator[tuple[int, _Load]]:
         for number, frame in decode_frames(self.info, first, stop):
@@ -235,7 +236,7 @@ def open_frames(
             or a video file inside that is named like the folder.
         frames: Where the pictures of a sequence folder are, when they are elsewhere: a video file named like the
             sequence, or a folder that holds such a video or such a folder of images.
-        frame_rate: Overrides what the file says; has to be given for a folder of images.
+        frame_rate: Overrides what the file says, more than 0; has to be given for a folder of images.
         on_bad_image: 'error' stops at a frame that is missing, damaged or of another size; 'skip' leaves it out.
 
     Raises:
@@ -244,9 +245,14 @@ def open_frames(
     path = Path(path)
     if not path.exists():
         raise DataError(f"{path}: no such file or folder", nearest_folder(path))
+    if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
+        raise DataError(f"{path}: {frame_rate:g} frames a second", "give a frame rate above 0, e.g. 25")
+    is_sequence = (path / "seqinfo.ini").is_file() or (path / "img1").is_dir()
+    if frames is not None and not is_sequence:
+        raise DataError(f"{path}: has its own pictures, so {frames} would not be looked at", "leave out --frames")
     if path.is_file():
         return VideoFrames(probe_video(path), on_bad_image, frame_rate=frame_rate)
-    if (path / "seqinfo.ini").is_file() or (path / "img1").is_dir():
+    if is_sequence:
         sequence = open_sequence(path, frame_rate=frame_rate)
         return sequence_frames(sequence, frames=frames, on_bad_image=on_bad_image)
     return _image_folder(path, path.absolute().name, frame_rate, on_bad_image)
@@ -268,7 +274,9 @@ def sequence_frames(
         if on_bad_image == "error":
             missing = [image for image in images if not image.is_file()]
             if missing:
-                raise DataError(f"{missing[0]}: no such file ({len(missing)} of {info.length} are missing)", _SKIP)
+                raise DataError(
+                    f"{missing[0]}: no such file ({len(missing)} of {info.length} are missing)", SKIP_REMEDY
+                )
         return ImageFrames(info.root, info.name, images, info.frame_rate, (info.width, info.height), on_bad_image)
     source: FrameSource
     if found.is_dir():
@@ -340,7 +348,7 @@ def _image_folder(folder: Path, name: str, frame_rate: float | None, on_bad_imag
             break
         except DataError as error:
             if on_bad_image == "error":
-                raise DataError(error.message, _SKIP) from error
+                raise DataError(error.message, SKIP_REMEDY) from error
     else:
         raise DataError(f"{folder}: none of {len(images)} images can be read", "copy them again")
     return ImageFrames(folder, name, images, frame_rate, size, on_bad_image)
@@ -368,6 +376,8 @@ def _numbered_images(folder: Path, on_bad_image: OnBadImage) -> list[Path]:
             raise DataError(f"{folder}: {by_number[int(number)].name} and {path.name} have one number", "remove one")
         by_number[int(number)] = path
     first, last = min(by_number), max(by_number)
+    if first > 1:
+        logger.warning("%s: images begin with number %d, which is taken as frame 0", folder, first)
     absent = last - first + 1 - len(by_number)
     if not absent:
         return found
@@ -380,7 +390,7 @@ def _numbered_images(folder: Path, on_bad_image: OnBadImage) -> list[Path]:
     gap = next(path_of(number) for number in range(first, last) if number not in by_number)
     if on_bad_image == "error" or absent > len(by_number):
         many = absent > len(by_number)
-        remedy = "number them one by one, without steps: 1, 2, 3, ..." if many else _SKIP
+        remedy = "number them one by one, without steps: 1, 2, 3, ..." if many else SKIP_REMEDY
         raise DataError(f"{gap}: no such file ({absent} between {first} and {last} are missing)", remedy)
     return [path_of(number) for number in range(first, last + 1)]
 
@@ -439,15 +449,3 @@ def _raising(reason: str) -> _Load:
         raise _Bad(reason)
 
     return load
-
-
-def _file_key(path: Path) -> bytes:
-    state = path.stat()
-    key = (str(path.absolute()), state.st_size, state.st_mtime_ns)
-    if key not in _KEYS:
-        digest = hashlib.sha256()
-        with path.open("rb") as stream:
-            while chunk := stream.read(_HASHED_AT_ONCE):
-                digest.update(chunk)
-        _KEYS[key] = digest.digest()
-    return _KEYS[key]

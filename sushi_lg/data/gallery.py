@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+import logging
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
@@ -25,6 +26,8 @@ from numpy.typing import NDArray
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.mot_format import MotTable
 from sushi_lg.errors import DataError
+
+logger = logging.getLogger(__name__)
 
 FORMAT = 1  # raised when old files can no longer be read
 _ROWS_AT_ONCE = 65536
@@ -56,11 +59,13 @@ class Gallery:
         path: The ``.npy`` file.
         about: What they were made from.
         vectors: (N, D) float16, read-only and memory-mapped; zeros where nothing was to be seen.
+        skipped: Reason by number (0-based) of the frames that could not be read; their boxes have zeros.
     """
 
     path: Path
     about: GalleryAbout
     vectors: NDArray[np.float16]
+    skipped: Mapping[int, str] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -109,7 +114,11 @@ def half_vectors(vectors: NDArray[np.floating]) -> NDArray[np.float16]:
 
 
 def write_gallery(
-    folder: str | Path, name: str, vectors: NDArray[np.floating] | Iterable[NDArray[np.floating]], about: GalleryAbout
+    folder: str | Path,
+    name: str,
+    vectors: NDArray[np.floating] | Iterable[NDArray[np.floating]],
+    about: GalleryAbout,
+    skipped: Mapping[int, str] | None = None,
 ) -> Path:
     """Write ``folder/<name>.npy`` and then ``folder/<name>.json``; a killed job leaves no pair that does not fit.
 
@@ -118,6 +127,7 @@ def write_gallery(
         name: Name of the sequence.
         vectors: (N, D), or blocks of rows that together are that, of which one at a time is held.
         about: What they were made from.
+        skipped: Reason by number (0-based) of the frames that could not be read.
 
     Returns:
         The path of the ``.npy`` file.
@@ -144,19 +154,26 @@ def write_gallery(
         assert _write_header(file, rows, dim) == start, "numpy leaves room in the header for any number of rows"
         manifest.unlink(missing_ok=True)  # the old manifest must never stand beside new vectors
     content = {"format": FORMAT, "sequence": name, "rows": rows, "dim": dim, "dtype": "float16"}
+    content["skipped"] = {str(number): reason for number, reason in sorted((skipped or {}).items())}
     with atomic_path(manifest) as staged:
         staged.write_text(json.dumps({**content, **asdict(about)}, indent=2) + "\n", encoding="utf-8")
     return path
 
 
-def has_gallery(folder: str | Path, name: str, about: GalleryAbout) -> bool:
-    """Tell whether a complete gallery made from just this is there already; a broken one counts as none."""
+def find_gallery(folder: str | Path, name: str, about: GalleryAbout) -> Gallery | None:
+    """Return the gallery made from just this, if it is there; the log says why one that is there is of no use."""
     if not all(path.is_file() for path in _paths(folder, name)):
-        return False
+        return None
     try:
-        return open_gallery(folder, name).about == about
-    except DataError:
-        return False
+        there = open_gallery(folder, name)
+    except DataError as error:
+        logger.warning("%s; made again", error.message)
+        return None
+    if there.about == about:
+        return there
+    differ = [key for key, value in asdict(about).items() if asdict(there.about)[key] != value]
+    logger.warning("%s: by %s, of other %s; made again", there.path, there.about.embedder, " and ".join(differ))
+    return None
 
 
 def open_gallery(folder: str | Path, name: str) -> Gallery:
@@ -170,7 +187,7 @@ def open_gallery(folder: str | Path, name: str) -> Gallery:
         raise DataError(f"{path}: no such file", "make it with `sushi-lg embed`, or name the folder that holds it")
     if not manifest.is_file():
         raise DataError(f"{manifest}: no such file, so {path.name} is unfinished or a copy without it", _EMBED_AGAIN)
-    about, rows, dim = _read_manifest(manifest)
+    about, rows, dim, skipped = _read_manifest(manifest)
     try:
         vectors = np.load(path, mmap_mode="r", allow_pickle=False)
     except (ValueError, OSError) as error:
@@ -179,7 +196,7 @@ def open_gallery(folder: str | Path, name: str) -> Gallery:
         raise DataError(
             f"{path}: {vectors.dtype} {vectors.shape}, but {manifest.name} says float16 {(rows, dim)}", _EMBED_AGAIN
         )
-    return Gallery(path, about, vectors)
+    return Gallery(path, about, vectors, skipped)
 
 
 def _paths(folder: str | Path, name: str) -> tuple[Path, Path]:
@@ -193,13 +210,14 @@ def _write_header(file: BinaryIO, rows: int, dim: int) -> int:
     return file.tell()
 
 
-def _read_manifest(path: Path) -> tuple[GalleryAbout, int, int]:
-    """Return what the manifest says: origin, rows and width."""
+def _read_manifest(path: Path) -> tuple[GalleryAbout, int, int, dict[int, str]]:
+    """Return what the manifest says: origin, rows, width and frames left out."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         if content["format"] != FORMAT:
             raise DataError(f"{path}: format {content['format']}, this version reads {FORMAT}", _EMBED_AGAIN)
         about = GalleryAbout(*(str(content[key]) for key in ("embedder", "fingerprint", "boxes", "frames")))
-        return about, int(content["rows"]), int(content["dim"])
-    except (ValueError, KeyError, TypeError) as error:
+        skipped = {int(number): str(reason) for number, reason in content.get("skipped", {}).items()}
+        return about, int(content["rows"]), int(content["dim"]), skipped
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise DataError(f"{path}: not a manifest of a gallery ({error!r})", _EMBED_AGAIN) from error

@@ -31,6 +31,7 @@ from sushi_lg.errors import ConfigError, WeightsError
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
+Progress = Callable[[int, int | None], None]  # bytes received, bytes expected
 
 SEARCH_VARIABLE = "SUSHI_LG_MODELS"
 KINDS = ("detector", "embedder")
@@ -134,6 +135,7 @@ def find_model(
     *,
     allow_download: bool | None = None,
     recognise: Callable[[Path], str | None] | None = None,
+    progress: Progress | None = None,
 ) -> FoundModel:
     """Return the card and the weights a user means.
 
@@ -145,6 +147,7 @@ def find_model(
         allow_download: None fetches files that have an address in their card, but nothing from the hub; True both;
             False nothing.
         recognise: Asked for the name of a card when no card knows a file; may look into it.
+        progress: Called while a file is fetched, see ``download``.
 
     Raises:
         WeightsError: no such model, no such file, a file with another hash, or a failed download; says what to do.
@@ -155,9 +158,9 @@ def find_model(
     if equals and name in model_names():
         found = FoundModel(model_card(name), _existing(Path(own).expanduser()))
     elif text in model_names():
-        found = _find_named(model_card(text), allow_download)
+        found = _find_named(model_card(text), allow_download, progress)
     else:
-        found = _find_path(Path(text).expanduser(), kind, allow_download, recognise)
+        found = _find_path(Path(text).expanduser(), kind, allow_download, recognise, progress)
     if kind is not None and found.card.kind != kind:
         raise WeightsError(
             f"{text}: {found.card.name} is a model of kind {found.card.kind}, needed is a {kind}",
@@ -223,9 +226,7 @@ def file_sha256(path: str | Path) -> str:
     return _file_sha256(str(Path(path).resolve()), status.st_size, status.st_mtime_ns)
 
 
-def download(
-    card: ModelCard, folder: Path | None = None, *, progress: Callable[[int, int | None], None] | None = None
-) -> Path:
+def download(card: ModelCard, folder: Path | None = None, *, progress: Progress | None = None) -> Path:
     """Fetch a card's file, check it, and put it into ``folder`` (the user's cache).
 
     The hash of a file nobody has hashed yet is written beside it, as ``<file>.sha256``, and holds from then on.
@@ -284,7 +285,7 @@ def read_card(path: str | Path) -> ModelCard:
 # ------------------------------------------------------------------------------------------------------- looking for
 
 
-def _find_named(card: ModelCard, allow_download: bool | None) -> FoundModel:
+def _find_named(card: ModelCard, allow_download: bool | None, progress: Progress | None) -> FoundModel:
     if card.file is None:
         raise WeightsError(
             f"{card.name}: describes your own files and has none itself", f"write {card.name}=path/to/file.onnx"
@@ -297,16 +298,20 @@ def _find_named(card: ModelCard, allow_download: bool | None) -> FoundModel:
     if card.url is None or allow_download is False:
         why = "" if card.url is None else ", and downloading is switched off"
         raise WeightsError(f"{card.name}: no file {' or '.join(card.file_names)}{why}", _instruction(card))
-    return FoundModel(card, download(card))
+    return FoundModel(card, download(card, progress=progress))
 
 
 def _find_path(
-    path: Path, kind: str | None, allow_download: bool | None, recognise: Callable[[Path], str | None] | None
+    path: Path,
+    kind: str | None,
+    allow_download: bool | None,
+    recognise: Callable[[Path], str | None] | None,
+    progress: Progress | None,
 ) -> FoundModel:
     if path.suffix in (".yaml", ".yml") and path.is_file():
         card = read_card(path)
         beside = _on_search_path(card, [path.parent], deep=False)
-        return _find_named(card, allow_download) if beside is None else FoundModel(card, beside)
+        return _find_named(card, allow_download, progress) if beside is None else FoundModel(card, beside)
     if not path.exists():
         names = model_names(kind)
         near = difflib.get_close_matches(str(path), names, n=1)
@@ -438,9 +443,7 @@ def _check_scheme(url: str) -> None:
         raise ValueError(f"{url} is not https")
 
 
-def _receive(
-    card: ModelCard, response: HTTPResponse, handle: IO[bytes], progress: Callable[[int, int | None], None] | None
-) -> str:
+def _receive(card: ModelCard, response: HTTPResponse, handle: IO[bytes], progress: Progress | None) -> str:
     """Copy the answer to ``handle`` and return its SHA-256."""
     length = response.headers.get("Content-Length")
     expected = int(length) if length is not None else None

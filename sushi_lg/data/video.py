@@ -3,7 +3,8 @@
 Frames are numbered 0, 1, 2, ... in the order of presentation, whatever time stamps a file carries, so a number means
 the same picture on every machine. Reading never seeks: a seek to a time lands beside the frame in many files.
 
-Time stamps serve only to tell which frames are absent from a damaged file (``decode_frames``).
+Time stamps serve only to tell which frames are absent from a damaged file (``decode_frames``). Frames are turned and
+mirrored where the file says so, as those of phones do.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ import threading
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import islice
 from pathlib import Path
+from typing import Any, cast
 
 import av
 import numpy as np
@@ -24,6 +27,7 @@ from sushi_lg.errors import DataError
 
 _BT709 = 1  # the code of BT.709 for primaries, transfer and matrix in ISO/IEC 23091-2
 _LIMITED_RANGE = 1
+_LOOKED_AT = 100  # frames, until one can be decoded
 
 
 @dataclass(frozen=True)
@@ -34,10 +38,10 @@ class VideoInfo:
         path: The file.
         length: Number of frames, counted rather than read from the header, which often lies.
         frame_rate: Average frames per second.
-        width: Picture width in pixels.
-        height: Picture height in pixels.
-        indexed: Number of frames the index of an MP4 or MOV file lists; more than ``length`` where the end of the file
-            is missing. ``length`` in files of other kinds.
+        width: Picture width in pixels, turned as the file says.
+        height: Picture height in pixels, turned as the file says.
+        indexed: Number of frames the index of an MP4 or MOV file lists, less those its edit list cuts; more than
+            ``length`` where the end of the file is missing. ``length`` in files of other kinds.
         times: Time stamp of each frame in the units of the file, ascending; None where the file has no usable ones.
     """
 
@@ -58,7 +62,7 @@ class LostFrame:
 
 
 def probe_video(path: str | Path) -> VideoInfo:
-    """Return size, rate and exact length of a video; packets are counted, nothing is decoded.
+    """Return size, rate and exact length of a video; packets are counted, one frame is decoded to see its turn.
 
     Raises:
         DataError: no such file, no video in it, or a damaged file.
@@ -80,10 +84,11 @@ def probe_video(path: str | Path) -> VideoInfo:
             known = sorted(time for time in times if time is not None)
             # AVI numbers packets in the order of decoding, which is another one where frames look ahead.
             usable = len(set(known)) == length and (in_order or kind != "avi")
-            indexed = max(length, stream.frames) if "mp4" in kind and length == len(known) else length
-            return VideoInfo(
-                path, length, float(rate), context.width, context.height, indexed, tuple(known) if usable else None
-            )
+            listed = sum(not entry.is_discard for entry in stream.index_entries)
+            indexed = max(length, listed) if "mp4" in kind and length == len(known) else length
+            size = context.width, context.height
+        width, height = size[::-1] if _lies_on_its_side(path) else size
+        return VideoInfo(path, length, float(rate), width, height, indexed, tuple(known) if usable else None)
     except (av.FFmpegError, OSError) as error:
         raise _unreadable(path, error) from error
 
@@ -147,7 +152,7 @@ def picture_of(frame: av.VideoFrame) -> NDArray[np.uint8]:
     if not hasattr(_of_thread, "reformatter"):
         _of_thread.reformatter = VideoReformatter()  # keeps tables that are costly to make for every frame
     converted = _of_thread.reformatter.reformat(frame, format="bgr24", threads=1)
-    return converted.to_ndarray().astype(np.uint8, copy=False)
+    return _turned(converted.to_ndarray().astype(np.uint8, copy=False), frame)
 
 
 def read_frames(path: str | Path, first: int = 0, stop: int | None = None) -> Iterator[tuple[int, NDArray[np.uint8]]]:
@@ -169,7 +174,7 @@ def read_frames(path: str | Path, first: int = 0, stop: int | None = None) -> It
                 if stop is not None and number >= stop:
                     return
                 if number >= first:
-                    yield number, frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False)
+                    yield number, _turned(frame.to_ndarray(format="bgr24").astype(np.uint8, copy=False), frame)
                 number += 1
     except (av.FFmpegError, OSError) as error:
         raise _unreadable(path, error, number) from error
@@ -221,6 +226,32 @@ def write_video(
 
 
 _of_thread = threading.local()
+
+
+def _turned(picture: NDArray[np.uint8], frame: av.VideoFrame) -> NDArray[np.uint8]:
+    """Return the picture as the frame's display matrix wants it shown: in quarter turns, mirrored or not."""
+    across, down, swap = _display(frame)
+    shown = picture.swapaxes(0, 1) if swap else picture
+    shown = shown[:: -1 if down else 1, :: -1 if across else 1]
+    return np.ascontiguousarray(shown)
+
+
+def _display(frame: av.VideoFrame) -> tuple[bool, bool, bool]:
+    """Return whether a frame is to be mirrored across and down, and before that to have rows and columns exchanged."""
+    matrix = frame.side_data.get("DISPLAYMATRIX")
+    if matrix is None:
+        return False, False, False
+    # nine 32-bit numbers: column' = a column + c row, row' = b column + d row (ISO/IEC 14496-12, 8.2.2)
+    a, b, _, c, d = np.frombuffer(cast(Any, matrix), dtype=np.int32)[:5].tolist()
+    if a == d == 0:
+        return c < 0, b < 0, True
+    return a < 0, d < 0, False  # a turn by less than a quarter is not done
+
+
+def _lies_on_its_side(path: Path) -> bool:
+    """Tell whether rows and columns are exchanged for showing; a file nothing of which can be decoded has no side."""
+    seen = islice(_decoded(path), _LOOKED_AT)
+    return next((_display(frame)[2] for frame in seen if isinstance(frame, av.VideoFrame)), False)
 
 
 def _decoded(path: Path) -> Iterator[av.VideoFrame | LostFrame]:

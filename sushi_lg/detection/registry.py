@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from pathlib import Path
 
-from sushi_lg.data.models import FoundModel, find_model
+from sushi_lg.data.models import FoundModel, Progress, find_model
 from sushi_lg.detection.boxes import BoxSettings
 from sushi_lg.detection.protocol import Detector
 from sushi_lg.errors import ConfigError, WeightsError
+
+logger = logging.getLogger(__name__)
 
 FAMILIES = ("yolox", "nanodet", "grounding_dino")
 
@@ -21,6 +24,7 @@ def load_detector(
     min_score: float | None = None,
     threads: int = 1,
     allow_download: bool | None = None,
+    progress: Progress | None = None,
 ) -> Detector:
     """Return a detector ready to run.
 
@@ -34,12 +38,13 @@ def load_detector(
         min_score: Boxes below are left out; None for the default of the family, low because a tracker uses weak boxes.
         threads: Of onnxruntime inside one network; torch has its own setting.
         allow_download: See ``find_model``.
+        progress: See ``find_model``.
 
     Raises:
         WeightsError: no such model, file or class, or a file that does not fit; says what to do.
         ConfigError: an impossible threshold or prompt.
     """
-    found = find_model(name_or_path, "detector", allow_download=allow_download, recognise=_recognise)
+    found = find_model(name_or_path, "detector", allow_download=allow_download, recognise=_recognise, progress=progress)
     family = found.card.family
     if family == "grounding_dino":
         from sushi_lg.detection.grounding_dino import GroundingDino, GroundingDinoSettings
@@ -67,7 +72,9 @@ def _recognise(path: Path) -> str | None:
     if path.suffix == ".onnx":
         from sushi_lg.detection.yolox import looks_like_yolox
 
-        return "yolox_custom" if looks_like_yolox(path) else None
+        if looks_like_yolox(path):
+            logger.warning("%s: read as yolox_custom; of YOLOX 0.1.0 or ByteTrack write yolox_imagenet=%s", path, path)
+            return "yolox_custom"
     return None
 
 

@@ -12,7 +12,7 @@ Shapes: K boxes of a frame, D embedding width.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -29,6 +29,8 @@ from sushi_lg.errors import DataError
 from sushi_lg.perception.structures import PART_FRAMES, Camera, Part
 
 _NO_BOXES = np.zeros((0, 4))
+_NO_SCORES = np.zeros(0, np.float32)
+Found = tuple[NDArray[np.float64], NDArray[np.float32]]  # boxes_ltwh, 0-based, and scores of one frame
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,9 @@ class Task:
         detect_calls: Calls of the detector that run at once; more than one only when it stands that.
         embed_calls: The same of the embedder.
         progress: Called with the number of frames that are done.
+        found: What this detector found in frames by an earlier run; frames before ``found_stop`` without an entry have
+            no boxes.
+        found_stop: The first frame where the detector has to look.
     """
 
     detector: Detector | None
@@ -54,6 +59,8 @@ class Task:
     detect_calls: int = 1
     embed_calls: int = 1
     progress: Callable[[int], None] | None = None
+    found: Mapping[int, Found] = field(default_factory=dict)
+    found_stop: int = 0
 
 
 @dataclass
@@ -65,11 +72,12 @@ class _Frame:
     prepared: Any = None
     view: Any = None
     boxes_ltwh: NDArray[np.float64] = field(default_factory=lambda: _NO_BOXES)
-    score: NDArray[np.float32] = field(default_factory=lambda: np.zeros(0, np.float32))
+    score: NDArray[np.float32] = field(default_factory=lambda: _NO_SCORES)
     dropped: int = 0
     crops: NDArray[np.uint8] | None = None
     visible: NDArray[np.bool_] = field(default_factory=lambda: np.zeros(0, bool))
     step: NDArray[np.float64] = field(default_factory=lambda: np.eye(2, 3))
+    is_unknown: bool = False  # the camera could not tell its step
 
     @property
     def boxes_xyxy(self) -> NDArray[np.float32]:
@@ -114,22 +122,22 @@ def look(
     """
     workers = task.workers or usable_cores()
     lead = before if task.camera is not None else None
-    known = _boxes_by_frame(task.table)
+    known = {n: (boxes, _NO_SCORES) for n, boxes in _boxes_by_frame(task.table).items()} | {**task.found}
+    seek = max(begin, task.found_stop)
 
     def prepare(number: int, picture: Picture) -> _Frame:
         frame = _Frame(number, picture)
         if task.camera is not None:
             frame.view = task.camera.prepare(picture)
-        if task.detector is not None and number >= begin:
+        if task.detector is not None and number >= seek:
             frame.prepared = task.detector.prepare(picture)
         return frame
 
     def find(batch: list[_Frame]) -> list[_Frame]:
+        for frame in batch:
+            frame.boxes_ltwh, frame.score = known.get(frame.number, (_NO_BOXES, _NO_SCORES))
         if task.detector is not None:
-            _detect(task.detector, [f for f in batch if f.picture is not None and f.number >= begin], source)
-        else:
-            for frame in batch:
-                frame.boxes_ltwh = known.get(frame.number, _NO_BOXES)
+            _detect(task.detector, [f for f in batch if f.picture is not None and f.number >= seek], source)
         if lead is not None and batch[0].number == lead[0]:
             batch[0].boxes_ltwh = lead[1]
         return batch
@@ -146,7 +154,7 @@ def look(
         try:
             return _embed(task.embedder, item.crops)  # type: ignore[arg-type]
         except Exception as error:
-            raise placed(error, f"{source.path}: {_range(item.first, item.last)}") from error
+            raise placed(error, f"{source.path}: {_named(item.first, item.last)}") from error
 
     batch_size = task.detector.batch_size if task.detector is not None else 1
     seen = source.read_ahead(
@@ -161,7 +169,9 @@ def look(
         found = map(find, batches)
     followed = map_ahead(follow, _pairs(found, begin), workers=workers, ahead=workers + 2, name="crops")
     chunks = _chunks(followed, source.length, task)
-    embedded = map_ahead(embed, chunks, workers=task.embed_calls, ahead=2 * task.embed_calls + 1, name="embed")
+    embedded: Iterable[NDArray[np.float16] | list[_Frame]] = map(embed, chunks)
+    if task.embedder is not None:
+        embedded = map_ahead(embed, chunks, workers=task.embed_calls, ahead=2 * task.embed_calls + 1, name="embed")
     try:
         yield from _parts(embedded, task, source)
     finally:  # by hand, because a traceback keeps generators alive, and with them their threads
@@ -201,9 +211,7 @@ def _detect(detector: Detector, frames: list[_Frame], source: FrameSource) -> No
             frame.prepared = None
             _take(frame, result)
     except Exception as error:
-        numbers = (
-            f"frame {frames[0].number}" if len(frames) == 1 else f"frames {frames[0].number} to {frames[-1].number}"
-        )
+        numbers = _named(frames[0].number, frames[-1].number)
         raise placed(error, f"{source.path}: {numbers}: {detector.name}") from error
 
 
@@ -236,7 +244,8 @@ def _follow(task: Task, previous: _View | None, current: _View | None, frame: _F
     """Do what needs the boxes of a frame: its crops, and the camera's step to it."""
     if task.camera is not None and previous is not None and current is not None:
         step = task.camera.step(previous.view, current.view, previous.boxes_xyxy)
-        frame.step = np.asarray(step, dtype=np.float64).reshape(2, 3)
+        frame.is_unknown = step is None
+        frame.step = np.eye(2, 3) if step is None else np.asarray(step, dtype=np.float64).reshape(2, 3)
         if not np.isfinite(frame.step).all():
             raise DataError(f"{task.camera.name} gave {frame.step.tolist()}", "switch the camera's estimate off")
     if task.embedder is not None:
@@ -260,7 +269,7 @@ def _embed(embedder: Embedder, crops: NDArray[np.uint8]) -> NDArray[np.float16]:
     return half_vectors(vectors)
 
 
-def _range(first: int, last: int) -> str:
+def _named(first: int, last: int) -> str:
     return f"frame {first}" if first == last else f"frames {first} to {last}"
 
 
@@ -302,6 +311,7 @@ def _parts(items: Iterable[NDArray[np.float16] | list[_Frame]], task: Task, sour
             steps=None if task.camera is None else np.stack([frame.step for frame in item]),
             skipped={number: source.skipped[number] for number in sorted(source.skipped) if number in numbers},
             dropped=sum(frame.dropped for frame in item),
+            unknown=sum(frame.is_unknown for frame in item),
         )
         vectors = []
 

@@ -1,7 +1,8 @@
 """From pictures to a sequence folder: detections, camera motion and appearance, resumable and reused.
 
 What is there already and was made from the same pictures with the same settings is kept; what is missing is made in one
-pass over the pictures. A killed run goes on at the last finished part and ends with the same bytes.
+pass over the pictures. A killed run goes on at the last finished part and ends with the same bytes. Files that this
+module did not make are never replaced or removed.
 """
 
 from __future__ import annotations
@@ -11,7 +12,8 @@ import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +23,14 @@ from numpy.typing import NDArray
 from sushi_lg.appearance.camera_motion import is_static, write_camera
 from sushi_lg.appearance.protocol import Embedder
 from sushi_lg.data.files import atomic_path
-from sushi_lg.data.frames import FrameSource
-from sushi_lg.data.gallery import GalleryAbout, detections_key, has_gallery, write_gallery
+from sushi_lg.data.frames import SKIP_REMEDY, FrameSource
+from sushi_lg.data.gallery import GalleryAbout, detections_key, find_gallery, write_gallery
+from sushi_lg.data.models import file_sha256
 from sushi_lg.data.mot_format import MotTable, read_table, write_detections
 from sushi_lg.detection.protocol import Detector
 from sushi_lg.errors import DataError
-from sushi_lg.perception.looking import Task, look
+from sushi_lg.perception.lock import locked
+from sushi_lg.perception.looking import Found, Task, look
 from sushi_lg.perception.parts import Parts
 from sushi_lg.perception.structures import PART_FRAMES, Camera
 
@@ -34,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 MANIFEST = "frames.json"
 _FORMAT = 1
+_PASS = "pass"
 
 
 @dataclass(frozen=True)
@@ -47,6 +52,7 @@ class Perceived:
         frames: Number of frames.
         boxes: Number of detections.
         camera: 'moving' or 'static'; None when nobody asked.
+        unknown_steps: Number of steps between frames that the camera's estimate could not tell, and took for none.
         skipped: Reason by number (0-based) of the frames that could not be had.
         reused: What was there already: 'detections', 'camera', 'appearance'.
         resumed: Number of frames whose results were left by an unfinished run.
@@ -59,6 +65,7 @@ class Perceived:
     frames: int
     boxes: int
     camera: str | None
+    unknown_steps: int
     skipped: Mapping[int, str]
     reused: tuple[str, ...]
     resumed: int
@@ -89,7 +96,7 @@ def perceive(
         folder: The sequence folder; its name is that of the sequence.
         detector: Finds boxes.
         embedder: Describes them; None = no appearance.
-        camera: Estimates camera motion; None = a static camera.
+        camera: Estimates camera motion; None leaves alone what is known about it.
         galleries: Where the gallery goes, so that those of several sequences lie together; None = inside ``folder``.
         workers: Threads that prepare and crop; 0 = as many as there are cores.
         detect_calls: Calls of the detector that run at once; more than one only when it stands that.
@@ -97,91 +104,93 @@ def perceive(
         progress: Called with the number of frames done.
 
     Raises:
-        DataError: a broken picture, a folder that holds something else, or a detection file that was changed.
+        DataError: a broken picture (also one that an earlier run left out), a folder that holds something else or
+            that another run writes into, or a file that was changed since it was made.
     """
     began = time.perf_counter()
     folder = Path(folder)
     name = folder.absolute().name
-    content = source.content_key()
-    before = _read_manifest(folder)
-    _refuse_others(folder, before, content, source)
-    path = folder / "det" / f"{detector.name}.txt"
-    table = _reusable_table(path, before, detector, source.length)
     if embedder is None:
         galleries = None
     else:
         galleries = Path(galleries) if galleries is not None else folder / "appearance" / embedder.name
-    reused = []
-    todo_embedder, todo_camera, camera_note = embedder, camera, None
-    if table is not None:
-        reused.append("detections")
+    content = source.content_key()
+    with ExitStack() as held:
+        held.enter_context(locked(folder, _PASS))
+        before = _read_manifest(folder)
+        _refuse_others(folder, before, content, source)
+        path = folder / "det" / f"{detector.name}.txt"
+        table = _reusable_table(path, before, detector, source.length)
+        if camera is not None:
+            _refuse_camera_file(folder, before["camera"])
+        if galleries is not None:
+            held.enter_context(locked(galleries, name))
+        reused = [] if table is None else ["detections"]
+        todo_embedder, todo_camera, camera_note = embedder, camera, before["camera"]
+        if table is not None:
+            key = detections_key(table)
+            if embedder is not None and find_gallery(str(galleries), name, _about(embedder, key, content)):
+                reused.append("appearance")
+                todo_embedder = None
+            if camera is not None and _has_camera(folder, before["camera"], camera, key):
+                reused.append("camera")
+                todo_camera = None
+        task = Task(
+            detector=None if table is not None else detector,
+            table=table,
+            embedder=todo_embedder,
+            camera=todo_camera,
+            workers=workers,
+            detect_calls=detect_calls,
+            embed_calls=embed_calls,
+            progress=progress,
+        )
+        parts = _parts_of(folder, _PASS, task, content, source.length)
+        skipped = {int(number): str(reason) for number, reason in before["skipped"].items()}
+        _refuse_skipped(source, skipped, folder)
+        resumed = 0
+        if task.detector or task.embedder or task.camera:
+            resumed = _make_parts(source, task, parts)
+            for staged in (p for p in folder.rglob(".staging-*") if p.is_file()):
+                staged.unlink()  # of a killed run; its name would never be used again
+            skipped = _skipped(parts)
+        if task.detector is not None:
+            _forget(folder, before, detector.name)
+            _write_boxes(path, parts)
+            table = _read_detections(path, source.length)
+        assert table is not None
         key = detections_key(table)
-        if embedder is not None and has_gallery(str(galleries), name, _about(embedder, key, content)):
-            reused.append("appearance")
-            todo_embedder = None
-        if camera is not None and _has_camera(folder, before["camera"], camera, key):
-            reused.append("camera")
-            todo_camera, camera_note = None, before["camera"]
-    task = Task(
-        detector=None if table is not None else detector,
-        table=table,
-        embedder=todo_embedder,
-        camera=todo_camera,
-        workers=workers,
-        detect_calls=detect_calls,
-        embed_calls=embed_calls,
-        progress=progress,
-    )
-    skipped = {int(number): str(reason) for number, reason in before["skipped"].items()}
-    resumed = 0
-    parts: Parts | None = None
-    if task.detector or task.embedder or task.camera:
-        parts = Parts(folder, "pass", _key(task, content, source.length), source.length)
-        resumed = _make_parts(source, task, parts)
-        for staged in (p for p in folder.rglob(".staging-*") if p.is_file()):
-            staged.unlink()  # of a killed run; its name would never be used again
-        skipped = {}
-        for part in parts.read_all(only=()):
-            skipped.update(part.skipped)
-    if task.detector is not None and parts is not None:
-        _forget(folder, before, detector.name)
-        _write_boxes(path, parts)
-        table = _read_detections(path, source.length)
-    assert table is not None
-    key = detections_key(table)
-    if task.camera is not None and parts is not None:
-        moves = _write_steps(folder / "gmc.txt", parts, task.camera, source)
-        camera_note = {**_camera_note(task.camera, key), "moves": moves}
-    elif camera is None:
-        (folder / "gmc.txt").unlink(missing_ok=True)
-    if task.embedder is not None and parts is not None:
-        write_gallery(str(galleries), name, _vectors(parts, table), _about(task.embedder, key, content))
-    _write_seqinfo(folder, name, source)
-    detections = dict(before["detections"]) if before["content"] == content else {}
-    detections[detector.name] = {"fingerprint": detector.fingerprint(), "boxes": key}
-    manifest = {
-        "format": _FORMAT,
-        "source": str(source.path.absolute()),
-        "content": content,
-        "length": source.length,
-        "frame_rate": source.frame_rate,
-        "size": [source.width, source.height],
-        "skipped": {str(number): reason for number, reason in sorted(skipped.items())},
-        "detections": detections,
-        "camera": camera_note,
-    }
-    _write_json(folder / MANIFEST, manifest)
-    for left in [parts] if parts is not None else []:
-        left.remove()
+        if task.camera is not None:
+            camera_note = _camera_note(task.camera, key) | _write_steps(folder / "gmc.txt", parts, task.camera, source)
+        if task.embedder is not None:
+            about = _about(task.embedder, key, content)
+            write_gallery(str(galleries), name, _vectors(parts, table), about, skipped)
+        _write_seqinfo(folder, name, source)
+        manifest = {
+            "format": _FORMAT,
+            "source": str(source.path.absolute()),
+            "content": content,
+            "length": source.length,
+            "frame_rate": source.frame_rate,
+            "size": [source.width, source.height],
+            "skipped": {str(number): reason for number, reason in sorted(skipped.items())},
+            "detections": before["detections"] | {detector.name: {"fingerprint": detector.fingerprint(), "boxes": key}},
+            "camera": camera_note,
+        }
+        _write_json(folder / MANIFEST, manifest)
+        parts.remove()
+        parts.remove_others()
     if progress is not None:
         progress(source.length)
+    asked = camera_note if camera is not None else None
     return Perceived(
         folder=folder,
         detections=detector.name,
         galleries=galleries,
         frames=source.length,
         boxes=len(table),
-        camera=None if camera_note is None else "moving" if camera_note["moves"] else "static",
+        camera=None if asked is None else "moving" if asked["moves"] else "static",
+        unknown_steps=0 if asked is None else asked["unknown"],
         skipped=dict(sorted(skipped.items())),
         reused=tuple(reused),
         resumed=resumed,
@@ -232,7 +241,8 @@ def embed_boxes(
         progress: Called with the number of frames done.
 
     Raises:
-        DataError: a broken picture, or detections beyond the last frame.
+        DataError: a broken picture (also one that an earlier run left out), detections beyond the last frame, or
+            another run that makes the same gallery.
     """
     began = time.perf_counter()
     folder = Path(folder)
@@ -245,32 +255,54 @@ def embed_boxes(
     content = source.content_key()
     about = _about(embedder, detections_key(table), content)
     path = folder / f"{source.name}.npy"
-    reused = has_gallery(folder, source.name, about)
-    resumed = 0
-    skipped: dict[int, str] = {}
-    if not reused:
-        task = Task(None, table, embedder, None, workers=workers, embed_calls=calls, progress=progress)
-        parts = Parts(folder, source.name, _key(task, content, source.length), source.length)
-        resumed = _make_parts(source, task, parts)
-        for part in parts.read_all(only=()):
-            skipped.update(part.skipped)
-        write_gallery(folder, source.name, _vectors(parts, table), about)
-        parts.remove()
+    with locked(folder, source.name):
+        there = find_gallery(folder, source.name, about)
+        skipped = {} if there is None else dict(there.skipped)
+        _refuse_skipped(source, skipped, path)
+        resumed = 0
+        if there is None:
+            task = Task(None, table, embedder, None, workers=workers, embed_calls=calls, progress=progress)
+            parts = _parts_of(folder, source.name, task, content, source.length)
+            resumed = _make_parts(source, task, parts)
+            skipped = _skipped(parts)
+            write_gallery(folder, source.name, _vectors(parts, table), about, skipped)
+            parts.remove()
+            parts.remove_others()
     if progress is not None:
         progress(source.length)
-    return Embedded(path, len(table), skipped, reused, resumed, time.perf_counter() - began)
+    return Embedded(path, len(table), skipped, there is not None, resumed, time.perf_counter() - began)
 
 
-def source_of(folder: str | Path) -> Path | None:
-    """Return what a folder of ``perceive`` was made from; None for other folders, or when it is gone."""
-    path = Path(folder) / MANIFEST
-    source = Path(str(_read_manifest(Path(folder)).get("source"))) if path.is_file() else None
-    return source if source is not None and source.exists() else None
+@dataclass(frozen=True)
+class Origin:
+    """What a folder of ``perceive`` was made from.
+
+    Attributes:
+        source: Path of the pictures; may be gone.
+        content: Their ``content_key()``.
+        frame_rate: Frames per second.
+    """
+
+    source: Path
+    content: str
+    frame_rate: float
+
+
+def origin_of(folder: str | Path) -> Origin | None:
+    """Return what a folder of ``perceive`` was made from; None for other folders.
+
+    Raises:
+        DataError: a manifest that cannot be read.
+    """
+    if not (Path(folder) / MANIFEST).is_file():
+        return None
+    manifest = _read_manifest(Path(folder))
+    return Origin(Path(manifest["source"]), manifest["content"], float(manifest["frame_rate"]))
 
 
 def _make_parts(source: FrameSource, task: Task, parts: Parts) -> int:
     """Make the parts that are missing; return how many frames were there."""
-    parts.remove_others()
+    _refuse_skipped(source, _skipped(parts), parts.folder.parent)
     done = parts.finished()
     begins = parts.begins()
     if done == len(begins):
@@ -278,6 +310,8 @@ def _make_parts(source: FrameSource, task: Task, parts: Parts) -> int:
     begin = begins[done]
     if done:
         logger.info("%s: frames before %d are there already", parts.folder, begin)
+    if task.detector is not None:
+        task = _with_known_boxes(task, parts, begin)
     for part in look(source, task, begin, _last_seen(task, parts, begin)):
         if part.dropped:
             logger.warning(
@@ -289,6 +323,38 @@ def _make_parts(source: FrameSource, task: Task, parts: Parts) -> int:
             )
         parts.write(part)
     return begin
+
+
+def _with_known_boxes(task: Task, parts: Parts, begin: int) -> Task:
+    """Return the task with the boxes that an unfinished run with another camera or embedder has found already."""
+    other = parts.with_same_boxes()
+    if other is None or other.finished() * PART_FRAMES <= begin:
+        return task
+    found: dict[int, Found] = {}
+    stop = 0
+    for part in other.read_all(only=("count", "boxes_ltwh", "score")):
+        assert part.boxes_ltwh is not None and part.score is not None
+        ends = np.cumsum(part.count)[:-1]
+        each = zip(np.split(part.boxes_ltwh, ends), np.split(part.score, ends), strict=True)
+        found.update(enumerate(each, start=part.begin))
+        stop = part.begin + len(part.count)
+    logger.info("%s: boxes of frames before %d are taken over", other.folder, stop)
+    return replace(task, found=found, found_stop=stop)
+
+
+def _skipped(parts: Parts) -> dict[int, str]:
+    """Return the frames that finished parts leave out."""
+    return {number: reason for part in parts.read_all(only=()) for number, reason in part.skipped.items()}
+
+
+def _refuse_skipped(source: FrameSource, skipped: Mapping[int, str], place: Path) -> None:
+    """Stop where an earlier run left frames out and this one must not."""
+    if skipped and source.on_bad_image == "error":
+        number, reason = min(skipped.items())
+        more = f" ({len(skipped)} such frames)" if len(skipped) > 1 else ""
+        raise DataError(
+            f"{source.path}: frame {number}: {reason}{more}; an earlier run left it out of {place}", SKIP_REMEDY
+        )
 
 
 def _last_seen(task: Task, parts: Parts, begin: int) -> tuple[int, NDArray[np.float64]] | None:
@@ -308,19 +374,23 @@ def _last_seen(task: Task, parts: Parts, begin: int) -> tuple[int, NDArray[np.fl
     return None
 
 
-def _key(task: Task, content: str, length: int) -> str:
-    """Return a digest of everything parts depend on."""
-    settings: dict[str, Any] = {
-        "format": _FORMAT,
-        "frames a part": PART_FRAMES,
-        "content": content,
-        "length": length,
-        "detector": task.detector and [task.detector.name, task.detector.fingerprint(), task.detector.batch_size],
-        "boxes": task.table and detections_key(task.table),
-        "embedder": task.embedder
-        and [task.embedder.name, task.embedder.fingerprint(), task.embedder.dim, task.embedder.batch_size],
-        "camera": task.camera and [task.camera.name, task.camera.fingerprint()],
-    }
+def _parts_of(folder: Path, name: str, task: Task, content: str, length: int) -> Parts:
+    """Return the parts of a pass, found by digests of everything they depend on."""
+    detector, table, embedder, camera = task.detector, task.table, task.embedder, task.camera
+    seen = {"format": _FORMAT, "frames a part": PART_FRAMES, "content": content, "length": length}
+    boxes = _digest(
+        {
+            **seen,
+            "detector": None if detector is None else [detector.name, detector.fingerprint(), detector.batch_size],
+            "boxes": None if table is None else detections_key(table),
+        }
+    )
+    described = None if embedder is None else [embedder.name, embedder.fingerprint(), embedder.dim, embedder.batch_size]
+    followed = None if camera is None else [camera.name, camera.fingerprint()]
+    return Parts(folder, name, _digest({"boxes": boxes, "embedder": described, "camera": followed}), boxes, length)
+
+
+def _digest(settings: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
@@ -334,9 +404,26 @@ def _camera_note(camera: Camera, boxes: str) -> dict[str, str]:
 
 def _has_camera(folder: Path, note: Mapping[str, Any] | None, camera: Camera, boxes: str) -> bool:
     """Tell whether the motion of the camera is known already."""
-    if note is None or note != {**_camera_note(camera, boxes), "moves": note.get("moves")}:
+    if note is None or any(note[key] != value for key, value in _camera_note(camera, boxes).items()):
         return False
-    return (folder / "gmc.txt").is_file() == bool(note["moves"])
+    return (folder / "gmc.txt").is_file() == note["moves"]
+
+
+def _refuse_camera_file(folder: Path, note: Mapping[str, Any] | None) -> None:
+    """Stop before somebody's camera motion is replaced."""
+    path = folder / "gmc.txt"
+    # between writing it and noting it a run can be killed; its parts are still there then
+    if not path.is_file() or _is_unfinished(folder):
+        return
+    if note is None or note["file"] is None:
+        raise DataError(f"{path}: not made by us, and would be replaced", "rename it, or pass --camera none")
+    if note["file"] != file_sha256(path):
+        raise DataError(f"{path}: was changed since it was made", "remove it to make it again, or pass --camera none")
+
+
+def _is_unfinished(folder: Path) -> bool:
+    """Tell whether a run of ours was stopped in a folder."""
+    return any(folder.glob(f".parts-{_PASS}-*"))
 
 
 def _vectors(parts: Parts, table: MotTable) -> Iterator[NDArray[np.float16]]:
@@ -361,15 +448,17 @@ def _write_boxes(path: Path, parts: Parts) -> None:
     write_detections(path, np.concatenate(frames), np.concatenate(boxes), np.concatenate(scores))
 
 
-def _write_steps(path: Path, parts: Parts, camera: Camera, source: FrameSource) -> bool:
-    """Write ``gmc.txt``, or none for a camera that stands still; return whether it moves."""
-    steps = np.concatenate([part.steps for part in parts.read_all(only=("steps",)) if part.steps is not None])
+def _write_steps(path: Path, parts: Parts, camera: Camera, source: FrameSource) -> dict[str, Any]:
+    """Write ``gmc.txt``, or none for a camera that stands still; return what to note about it."""
+    found = list(parts.read_all(only=("steps",)))
+    steps = np.concatenate([part.steps for part in found if part.steps is not None])
     steps = camera.settle(steps, source.width, source.height)
+    note = {"unknown": sum(part.unknown for part in found)}
     if is_static(steps):
         path.unlink(missing_ok=True)
-        return False
+        return {**note, "moves": False, "file": None}
     write_camera(path, steps)
-    return True
+    return {**note, "moves": True, "file": file_sha256(path)}
 
 
 def _write_seqinfo(folder: Path, name: str, source: FrameSource) -> None:
@@ -394,37 +483,51 @@ def _read_manifest(folder: Path) -> dict[str, Any]:
         return {"content": None, "skipped": {}, "detections": {}, "camera": None}
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        if manifest["format"] == _FORMAT and manifest.keys() >= {"content", "skipped", "detections", "camera"}:
+        if manifest["format"] == _FORMAT and _is_whole(manifest):
             return dict(manifest)
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         pass
-    raise DataError(f"{path}: not written by this version", f"remove {folder}, or choose another place")
+    raise DataError(f"{path}: not written by this version, or damaged", f"remove {folder}, or choose another place")
+
+
+def _is_whole(manifest: Mapping[str, Any]) -> bool:
+    """Tell whether everything is there and of its type."""
+    camera, detections = manifest["camera"], manifest["detections"].values()
+    kinds = {"source": str, "content": str, "length": int, "frame_rate": int | float, "skipped": dict}
+    notes = {"name": str, "fingerprint": str, "boxes": str, "moves": bool, "unknown": int, "file": str | None}
+    return (
+        all(isinstance(manifest[key], kind) for key, kind in kinds.items())
+        and all(number.isdecimal() for number in manifest["skipped"])
+        and all(isinstance(one[key], str) for one in detections for key in ("fingerprint", "boxes"))
+        and (camera is None or all(isinstance(camera[key], kind) for key, kind in notes.items()))
+    )
 
 
 def _refuse_others(folder: Path, before: Mapping[str, Any], content: str, source: FrameSource) -> None:
     """Stop before somebody's files are replaced."""
+    remedy = f"choose another --out, or remove {folder}"
     if before["content"] is None:
-        mine = any(folder.glob(".parts-*"))  # an unfinished run of ours has no manifest yet
+        mine = _is_unfinished(folder)  # it has no manifest yet
         taken = [n for n in ("seqinfo.ini", "det", "gt", "img1", "gmc.txt") if not mine and (folder / n).exists()]
         if taken:
             raise DataError(f"{folder}: holds {', '.join(taken)} of somebody else", "choose another --out")
     elif before["content"] != content:
+        if Path(before["source"]) == source.path.absolute():
+            raise DataError(f"{source.path}: changed since {folder} was made from it", remedy)
+        raise DataError(f"{folder}: holds results of other pictures ({before['source']}) than {source.path}", remedy)
+    elif before["frame_rate"] != source.frame_rate:
         raise DataError(
-            f"{folder}: holds results of other pictures ({before['source']}) than {source.path}",
-            "choose another --out, or remove it",
+            f"{folder}: made with {before['frame_rate']:g} frames a second, now {source.frame_rate:g}", remedy
         )
-    elif (before["frame_rate"], before["length"]) != (source.frame_rate, source.length):
-        raise DataError(
-            f"{folder}: made with {before['frame_rate']:g} frames a second, now {source.frame_rate:g}",
-            "choose another --out, or remove it",
-        )
+    elif before["length"] != source.length:
+        raise DataError(f"{folder}: made of {before['length']} frames, {source.path} has {source.length}", remedy)
 
 
 def _reusable_table(path: Path, before: Mapping[str, Any], detector: Detector, length: int) -> MotTable | None:
     """Return the detections when this detector made them."""
     note = before["detections"].get(detector.name)
     if note is None or not path.is_file():
-        if path.is_file() and not any(path.parents[1].glob(".parts-*")):
+        if path.is_file() and not _is_unfinished(path.parents[1]):
             raise DataError(f"{path}: not made by us, and would be replaced", "rename it")
         return None
     if note["fingerprint"] != detector.fingerprint():

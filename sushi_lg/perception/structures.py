@@ -26,8 +26,16 @@ class Camera(Protocol):
     def prepare(self, picture: NDArray[np.uint8]) -> Any:  # noqa: ANN401 - its own view of a picture
         """Return what ``step`` needs of a (H, W, 3) picture, blue first; it does not keep the picture alive."""
 
-    def step(self, previous: Any, current: Any, boxes_xyxy_previous: NDArray[np.float32]) -> NDArray[np.float64]:  # noqa: ANN401
-        """Return the (2, 3) affine from pixels of the previous frame to this one; boxes are what moves by itself."""
+    def step(  # its own views of pictures
+        self,
+        previous: Any,  # noqa: ANN401
+        current: Any,  # noqa: ANN401
+        boxes_xyxy_previous: NDArray[np.float32],
+    ) -> NDArray[np.float64] | None:
+        """Return the (2, 3) affine from pixels of the previous frame to this one; None where it cannot be told.
+
+        Boxes are what moves by itself.
+        """
 
     def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
         """Return the steps (T, 2, 3) of a whole video freed of what is only noise."""
@@ -43,9 +51,10 @@ class Part:
         boxes_ltwh: (K, 4) float64, 0-based pixels, rounded as they are written; None when boxes were given.
         score: (K,) float32; None when boxes were given.
         vectors: (K, D) float16, zeros where nothing was to be seen; None without an embedder.
-        steps: (F, 2, 3) float64, affine from the frame before; None without a camera.
+        steps: (F, 2, 3) float64, affine from the frame before, the identity where it is unknown; None without a camera.
         skipped: Reason by number of frames that could not be had.
         dropped: Number of boxes the detector gave that have no size.
+        unknown: Number of steps between two frames that the camera could not tell.
     """
 
     begin: int
@@ -56,3 +65,4 @@ class Part:
     steps: NDArray[np.float64] | None
     skipped: Mapping[int, str]
     dropped: int = 0
+    unknown: int = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
 from pathlib import Path
@@ -50,6 +51,14 @@ def _error(found: np.ndarray, true: np.ndarray, width: int = WIDTH, height: int 
 
 
 def _step(estimator: CameraMotion, before: np.ndarray, after: np.ndarray, boxes: np.ndarray = NOBODY) -> np.ndarray:
+    found = _tried(estimator, before, after, boxes)
+    assert found is not None
+    return found
+
+
+def _tried(
+    estimator: CameraMotion, before: np.ndarray, after: np.ndarray, boxes: np.ndarray = NOBODY
+) -> np.ndarray | None:
     return estimator.step(estimator.prepare(before), estimator.prepare(after), boxes)
 
 
@@ -72,7 +81,6 @@ def test_a_known_motion_is_found(motion: np.ndarray) -> None:
     found = _step(estimator, picture, _moved(picture, motion))
     assert found.shape == (2, 3) and found.dtype == np.float64
     assert _error(found, motion) < 0.3
-    assert estimator.counts == {"fitted": 1}
 
 
 def test_people_who_walk_do_not_move_the_camera() -> None:
@@ -96,21 +104,22 @@ def test_blur_of_a_fast_motion() -> None:
     assert _error(_step(CameraMotion(), before, after), motion) < 0.5
 
 
-def test_a_cut_is_no_motion() -> None:
-    estimator = CameraMotion()
-    assert (_step(estimator, _scene(4), _scene(5)) == np.eye(2, 3)).all()
-    assert estimator.counts == {"lost": 1}
+def test_a_cut_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="sushi_lg"):
+        assert _tried(CameraMotion(), _scene(4), _scene(5)) is None
+    assert "corners do not move together" in caplog.text
 
 
-def test_a_wall_is_no_motion() -> None:
+def test_a_wall_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
     estimator = CameraMotion()
     wall = np.full((HEIGHT, WIDTH, 3), 120, dtype=np.uint8)
     noisy = np.clip(wall + np.random.default_rng(0).normal(0, 1, wall.shape), 0, 255).astype(np.uint8)
-    assert (_step(estimator, wall, wall) == np.eye(2, 3)).all()
-    assert (_step(estimator, noisy, wall) == np.eye(2, 3)).all()
+    caplog.set_level(logging.INFO, logger="sushi_lg")
+    assert _tried(estimator, wall, wall) is None
+    assert _tried(estimator, noisy, wall) is None
     everywhere = np.array([[0, 0, WIDTH, HEIGHT]], dtype=np.float32)
-    assert (_step(estimator, _scene(6), _scene(6), everywhere) == np.eye(2, 3)).all()
-    assert estimator.counts["featureless"] >= 2 and estimator.counts["fitted"] == 0
+    assert _tried(estimator, _scene(6), _scene(6), everywhere) is None
+    assert caplog.text.count("too few corners outside people") >= 2
 
 
 def test_a_picture_smaller_than_the_grid_of_analysis() -> None:
@@ -136,7 +145,7 @@ def test_the_same_on_any_number_of_threads() -> None:
             found += pool.map(lambda _: _step(shared, picture, after), range(8))
     finally:
         cv2.setNumThreads(threads)
-    assert all((one == found[0]).all() for one in found) and shared.counts == {"fitted": 8}
+    assert all((one == found[0]).all() for one in found)
 
 
 def _chain(right: np.ndarray) -> np.ndarray:
@@ -218,8 +227,9 @@ def test_static_cameras_of_real_videos(shared_data: Path, name: str) -> None:
     small = [estimator.prepare(picture) for _, picture in read_frames(video, first, stop)]
     steps = [np.eye(2, 3)]
     for k, (before, after) in enumerate(pairwise(small), start=first + 1):
-        steps.append(estimator.step(before, after, truth.boxes_xyxy[truth.frame == k].astype(np.float32)))
-    assert estimator.counts == {"fitted": len(small) - 1}
+        found = estimator.step(before, after, truth.boxes_xyxy[truth.frame == k].astype(np.float32))
+        assert found is not None
+        steps.append(found)
     assert not is_static(np.array(steps)), "there is noise to settle"
     assert is_static(estimator.settle(np.array(steps), sequence.info.width, sequence.info.height))
 

@@ -53,6 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
     calls: list[dict[str, Any]] = []
 
     def load_detector(name: str, **options: Any) -> SquareDetector:  # noqa: ANN401
+        assert callable(options.pop("progress"))
         calls.append({"name": name, **options})
         return SquareDetector()
 
@@ -171,7 +172,7 @@ def test_a_benchmark_sequence_with_pixels_elsewhere(
     [
         (["track", "{video}", "--detections", "x"], CONFIG, "--detector and --embedder"),
         (["track", "{video}", "--camera", "maybe"], CONFIG, "auto or none"),
-        (["track", "{video}", "{video}"], DATA, "two sources are named walk"),
+        (["track", "{video}", "{video}"], DATA, "two sequences are named walk"),
         (["track", "{video}", "{folder}"], DATA, "calls of their own"),
         (["track", "{video}", "--embedder", "hvs"], 5, "hsv"),
         (["detect", "none.mp4", "--out", "o"], DATA, "none.mp4"),
@@ -203,7 +204,8 @@ def test_mistakes_are_named(
 
 
 def test_a_network_that_cannot_use_the_gpu(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def load(name: str, *, device: str) -> SquareDetector:
+    def load(name: str, *, device: str, progress: object) -> SquareDetector:
+        assert callable(progress)
         if device != "cpu":
             raise WeightsError(f"{name}: no CUDA in this onnxruntime")
         return SquareDetector()

@@ -148,7 +148,7 @@ def test_absent_sequences(world: Path, weights: Path, tmp_path: Path, capsys: py
     [
         (["mot17-half-vla", "--data", "."], DATA, "mot17-half-val"),
         (["mot17-half-val"], DATA, "needs --data"),
-        (["nowhere", "elsewhere"], DATA, "no such sequence folder: nowhere, elsewhere"),
+        (["nowhere", "elsewhere"], DATA, "no such file or folder: nowhere, elsewhere"),
         (["{one}x"], DATA, "did you mean one?"),
         (["{one}", "{one}"], DATA, "two sequences are named one"),
         (["output.min_length=3"], DATA, "no SOURCE"),

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from sushi_lg.data.gallery import (
     GalleryAbout,
     detections_key,
+    find_gallery,
     half_vectors,
-    has_gallery,
     open_gallery,
     write_gallery,
 )
@@ -114,7 +114,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
     def fresh() -> tuple[Path, Path]:
         path = write_gallery(tmp_path, "s", vectors(), key)
-        assert has_gallery(tmp_path, "s", key)
+        assert find_gallery(tmp_path, "s", key) is not None
         return path, path.with_suffix(".json")
 
     with pytest.raises(DataError, match=r"s\.npy: no such file\n.*sushi-lg embed"):
@@ -123,7 +123,7 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-4])
     with pytest.raises(DataError, match=r"s\.npy: cannot be read"):
         open_gallery(tmp_path, "s")
-    assert not has_gallery(tmp_path, "s", key)
+    assert find_gallery(tmp_path, "s", key) is None
     path, manifest = fresh()
     np.save(path, vectors())
     with pytest.raises(DataError, match=r"s\.npy: float32 \(3, 5\), but s\.json says float16 \(3, 5\)"):
@@ -150,10 +150,10 @@ def test_damaged_files_are_refused(tmp_path: Path) -> None:
 
 def test_a_gallery_of_something_else_is_not_reused(tmp_path: Path) -> None:
     key = about(table_of(tmp_path / "det.txt"))
-    assert not has_gallery(tmp_path, "s", key)
+    assert find_gallery(tmp_path, "s", key) is None
     write_gallery(tmp_path, "s", vectors(), key)
     for field in ("embedder", "fingerprint", "boxes", "frames"):
-        assert not has_gallery(tmp_path, "s", replace(key, **{field: "other"}))
+        assert find_gallery(tmp_path, "s", replace(key, **{field: "other"})) is None
 
 
 def test_a_job_that_dies_between_the_two_files_leaves_no_false_pair(
@@ -169,7 +169,7 @@ def test_a_job_that_dies_between_the_two_files_leaves_no_false_pair(
         patch.setattr(json, "dumps", dies)
         with pytest.raises(KeyboardInterrupt):
             write_gallery(tmp_path, "s", vectors(seed=1), replace(key, fingerprint="weights 2"))
-    assert not has_gallery(tmp_path, "s", key)
+    assert find_gallery(tmp_path, "s", key) is None
     with pytest.raises(DataError, match="unfinished"):
         open_gallery(tmp_path, "s")
 
@@ -182,4 +182,4 @@ def test_blocks_are_read_one_at_a_time(tmp_path: Path) -> None:
     assert (np.load(path) == whole).all()
     with pytest.raises(ValueError, match="no block"):
         write_gallery(tmp_path / "g", "s", [], key)
-    assert has_gallery(tmp_path / "g", "s", key)
+    assert find_gallery(tmp_path / "g", "s", key) is not None

@@ -1,4 +1,4 @@
-"""A pass that a test starts and kills: SOURCE FOLDER SECONDS-A-BATCH."""
+"""A pass that a test starts and kills: SOURCE FOLDER SECONDS-A-BATCH APPEARANCE."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ perceive(
     open_frames(sys.argv[1], frame_rate=25),
     sys.argv[2],
     detector=SquareDetector(seconds=float(sys.argv[3])),
-    embedder=ColourEmbedder(),
+    embedder=ColourEmbedder() if sys.argv[4] == "True" else None,
     camera=SumCamera(),
     workers=2,
     progress=lambda done: sys.stdout.write(f"{done}\n") and sys.stdout.flush(),

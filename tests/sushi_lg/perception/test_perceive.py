@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +25,8 @@ from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import open_sequence
 from sushi_lg.detection.protocol import FrameBoxes
-from sushi_lg.errors import DataError
+from sushi_lg.errors import DataError, SushiError
+from sushi_lg.perception.lock import locked
 from sushi_lg.perception.perceive import Perceived, embed_boxes, perceive
 
 FRAMES = 150  # two whole parts and a short one
@@ -157,17 +159,18 @@ def test_boxes_without_a_pixel_get_zeros(video: Path, tmp_path: Path) -> None:
     assert open_gallery(tmp_path / "g", "walk").vectors.any(axis=1).tolist() == [False, False, True, True]
 
 
-def test_a_camera_that_stands_still_leaves_no_file(video: Path, tmp_path: Path) -> None:
-    class Still(SumCamera):
-        def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
-            assert (width, height, steps.shape) == (128, 96, (FRAMES, 2, 3))
-            return np.tile(np.eye(2, 3), (len(steps), 1, 1))
+class StillCamera(SumCamera):
+    def settle(self, steps: NDArray[np.float64], width: int, height: int) -> NDArray[np.float64]:
+        assert (width, height, steps.shape) == (128, 96, (FRAMES, 2, 3))
+        return np.tile(np.eye(2, 3), (len(steps), 1, 1))
 
+
+def test_a_camera_that_stands_still_leaves_no_file(video: Path, tmp_path: Path) -> None:
     folder = tmp_path / "walk"
     assert run(video, folder).camera == "moving" and (folder / "gmc.txt").exists()
-    assert run(video, folder, camera=Still(settings="2")).camera == "static"
+    assert run(video, folder, camera=StillCamera(settings="2")).camera == "static"
     assert not (folder / "gmc.txt").exists()
-    done = run(video, folder, camera=Still(settings="2"))
+    done = run(video, folder, camera=StillCamera(settings="2"))
     assert (done.camera, done.reused) == ("static", ("detections", "appearance", "camera"))
     assert run(video, folder, camera=None).camera is None
 
@@ -191,8 +194,11 @@ def test_nothing_is_done_twice(video: Path, tmp_path: Path) -> None:
     assert done.reused == ("detections", "appearance")
     detector = SquareDetector(settings="2")
     assert run(video, folder, detector=detector).reused == () and detector.prepared == FRAMES
+    moved = (folder / "gmc.txt").read_bytes()
     assert run(video, folder, detector=detector, camera=None).reused == ("detections", "appearance")
-    assert not (folder / "gmc.txt").exists()
+    assert run(video, folder, detector=SquareDetector(name="other"), camera=None, embedder=None).camera is None
+    assert (folder / "gmc.txt").read_bytes() == moved  # who does not ask for the camera takes nothing away
+    assert run(video, folder, detector=detector).reused == ("detections", "appearance", "camera")
 
 
 @dataclass
@@ -203,18 +209,18 @@ class Stopping(SquareDetector):
 
     def detect(self, prepared: Any) -> list[FrameBoxes]:  # noqa: ANN401
         if len(self.seen) == self.stop:
-            raise MemoryError("enough")
+            raise ArithmeticError("enough")
         return super().detect(prepared)
 
 
 def test_a_run_that_stopped_goes_on(video: Path, tmp_path: Path, expected: dict[str, bytes]) -> None:
     folder = tmp_path / "walk"
     threads = set(threading.enumerate())
-    with pytest.raises(RuntimeError, match=r"walk\.mkv: frames 70 to 72: squares: MemoryError: enough"):
+    with pytest.raises(RuntimeError, match=r"walk\.mkv: frames 70 to 72: squares: ArithmeticError: enough"):
         run(video, folder, detector=Stopping(stop=22 + 2))  # 64 frames are 22 batches
     assert set(threading.enumerate()) == threads
     assert len(list(folder.glob(".parts-*/part-*.safetensors"))) == 1
-    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == []
+    assert not [path for path in folder.rglob("[!.]*") if path.is_file() and not path.parent.name.startswith(".")]
     detector = SquareDetector()
     done = run(video, folder, detector=detector)
     assert done.resumed == 64 and detector.prepared == FRAMES - 64
@@ -234,16 +240,69 @@ def test_parts_of_other_settings_are_not_taken(
     assert detector.prepared == FRAMES and results(folder) == expected
 
 
-@pytest.mark.parametrize("after", [3, 66, 100, 149])
+def test_parts_of_sequences_with_similar_names_are_left_alone(video: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "g"
+    other, strange = (folder / f".parts-{name}-{'0' * 24}" for name in ("walk-2", "wal[k]"))
+    old, kept = folder / f".parts-walk-{'0' * 24}", folder / ".parts-walk-notes"
+    for path in (other, strange, old, kept):
+        path.mkdir(parents=True)
+    run(video, tmp_path / "walk", embedder=None)
+    table = read_table(tmp_path / "walk" / "det" / "squares.txt")
+    embed_boxes(open_frames(video), table, ColourEmbedder(), folder)
+    assert other.exists() and strange.exists() and kept.exists() and not old.exists()
+    source = open_frames(video)
+    source.name = "wal[k]"
+    embed_boxes(source, table, ColourEmbedder(), folder)
+    assert other.exists() and not strange.exists()
+
+
+@pytest.mark.parametrize("change", ["embedder", "camera"])
+def test_after_a_stop_another_setting_keeps_the_boxes(
+    video: Path, tmp_path: Path, expected: dict[str, bytes], change: str
+) -> None:
+    folder = tmp_path / "walk"
+    other = {"embedder": ColourEmbedder(settings="2"), "camera": None}[change]
+    with pytest.raises(RuntimeError, match="enough"):
+        run(video, folder, detector=Late(), **{change: other})
+    # A mistake that is noticed at once takes nothing of that away.
+    with pytest.raises(RuntimeError, match="broken"):
+        run(video, folder, detector=SquareDetector(), embedder=Broken(settings="3"))
+    detector = SquareDetector()
+    assert run(video, folder, detector=detector).resumed == 0
+    assert detector.prepared == FRAMES - 128
+    assert results(folder) == expected
+
+
+def test_parts_are_written_as_soon_as_they_are_done(video: Path, tmp_path: Path) -> None:
+    """Without appearance a part is one item of the last stage, and must not wait there for others."""
+
+    def look(done: int) -> None:
+        there.append((done, len(list((tmp_path / "walk").glob(".parts-*/part-*")))))
+
+    there: list[tuple[int, int]] = []
+    run(video, tmp_path / "walk", embedder=None, progress=look)
+    assert {count for done, count in there if 66 <= done <= 128} == {1}
+    assert {count for done, count in there if 130 <= done < FRAMES} == {2}
+
+
+@pytest.mark.parametrize("appearance", [True, False])
+@pytest.mark.parametrize("after", [3, 80, 149])
 def test_a_killed_run_ends_with_the_same_bytes(
-    video: Path, tmp_path: Path, expected: dict[str, bytes], after: int
+    video: Path, tmp_path: Path, expected: dict[str, bytes], after: int, appearance: bool
 ) -> None:
     folder = tmp_path / "walk"
     environment = os.environ | {
         "PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parents[2])]),
         "OMP_NUM_THREADS": "1",
     }
-    command = [sys.executable, str(Path(__file__).with_name("killed.py")), str(video), str(folder), "0.005"]
+    command = [
+        sys.executable,
+        str(Path(__file__).with_name("killed.py")),
+        str(video),
+        str(folder),
+        "0.005",
+        str(appearance),
+    ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
         assert process.stdout is not None
         for line in process.stdout:
@@ -252,10 +311,26 @@ def test_a_killed_run_ends_with_the_same_bytes(
                 break
     assert process.returncode == -signal.SIGKILL
     assert not (folder / "frames.json").exists()
-    detector = SquareDetector()
-    done = run(video, folder, detector=detector)
-    assert done.resumed in (64 * (after // 64), max(0, 64 * (after // 64) - 64))
-    assert results(folder) == expected
+    embedder = ColourEmbedder() if appearance else None
+    assert run(video, folder, embedder=embedder).resumed == 64 * (after // 64)
+    want = {name: content for name, content in expected.items() if appearance or "appearance" not in name}
+    assert results(folder) == want
+
+
+class Late(SquareDetector):
+    """Fails behind frame 130."""
+
+    def detect(self, prepared: Any) -> list[FrameBoxes]:  # noqa: ANN401
+        if len(self.seen) == 45:
+            raise ArithmeticError("enough")
+        return super().detect(prepared)
+
+
+class Broken(ColourEmbedder):
+    """Fails at once."""
+
+    def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        raise ArithmeticError("broken")
 
 
 def test_killed_while_results_are_written(
@@ -321,6 +396,12 @@ def test_a_pass_without_any_box(tmp_path: Path) -> None:
     done = run(images, tmp_path / "dark")
     assert (done.boxes, done.frames) == (0, 3)
     assert open_gallery(str(done.galleries), "dark").vectors.shape == (0, 3)
+    # Now the detections are there, and there are none of them.
+    done = run(images, tmp_path / "dark", embedder=ColourEmbedder(settings="2"), camera=SumCamera(settings="2"))
+    assert done.reused == ("detections",)
+    table = read_table(tmp_path / "dark" / "det" / "squares.txt")
+    source = open_frames(images, frame_rate=25)
+    assert embed_boxes(source, table, ColourEmbedder(), tmp_path / "galleries").boxes == 0
 
 
 class Wild(SquareDetector):
@@ -370,6 +451,11 @@ def test_files_of_others_are_not_replaced(video: Path, tmp_path: Path) -> None:
     run(video, other)
     with pytest.raises(DataError, match="results of other pictures"):
         run(write_lossless(tmp_path / "b.mkv", moving_squares(5)), other)
+    moved = Path(shutil.copy(video, tmp_path / "moved.mkv"))
+    run(moved, tmp_path / "moved")
+    write_lossless(moved, moving_squares(5))
+    with pytest.raises(DataError, match=r"moved\.mkv: changed since .*moved was made from it\n.*or remove .*/moved"):
+        run(moved, tmp_path / "moved")
     with pytest.raises(DataError, match="made with 25 frames a second, now 30"):
         run(open_frames(video, frame_rate=30), other)
     (other / "det" / "mine.txt").write_text("1,-1,5,5,9,9,1\n")
@@ -379,6 +465,102 @@ def test_files_of_others_are_not_replaced(video: Path, tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("1,-1,5.5", "1,-1,6.5", 1))
     with pytest.raises(DataError, match=r"squares\.txt: was changed since it was made"):
         run(video, other)
-    (other / "frames.json").write_text("{}")
-    with pytest.raises(DataError, match=r"frames\.json: not written by this version"):
-        run(video, other)
+    whole = json.loads((other / "frames.json").read_text())
+    for wrong in ({}, whole | {"camera": {"name": 1}}, whole | {"skipped": []}, whole | {"detections": {"a": None}}):
+        (other / "frames.json").write_text(json.dumps(wrong))
+        with pytest.raises(DataError, match=r"frames\.json: not written by this version"):
+            run(video, other)
+
+
+@pytest.mark.parametrize("moves", [True, False])
+def test_camera_motion_of_others_is_not_touched(video: Path, tmp_path: Path, moves: bool) -> None:
+    folder = tmp_path / "walk"
+    run(video, folder, camera=SumCamera() if moves else StillCamera(), embedder=None)
+    path = folder / "gmc.txt"
+    path.write_text("0 1 0 0 0 1 0\n")
+    for stages in ({"camera": None}, {"camera": None, "detector": SquareDetector(name="other")}):
+        run(video, folder, embedder=None, **stages)
+        assert path.read_text() == "0 1 0 0 0 1 0\n"
+    detector = SquareDetector(name="third")
+    with pytest.raises(DataError, match=r"gmc\.txt: (not made by us|was changed since)"):
+        run(video, folder, detector=detector)
+    assert detector.prepared == 0 and path.read_text() == "0 1 0 0 0 1 0\n"
+
+
+def test_two_runs_into_one_place(video: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "walk"
+    run(video, folder)
+    table = read_table(folder / "det" / "squares.txt")
+    with locked(folder, "pass"), pytest.raises(DataError, match=r"walk: another run is writing here"):
+        run(video, folder)
+    with locked(folder / "appearance" / "colours", "walk"), pytest.raises(DataError, match="another run"):
+        run(video, folder)
+    with locked(tmp_path / "g", "walk"):
+        with pytest.raises(DataError, match="another run"):
+            embed_boxes(open_frames(video), table, ColourEmbedder(), tmp_path / "g")
+        other = open_frames(video)
+        other.name = "other"  # may be made at the same time
+        embed_boxes(other, table, ColourEmbedder(), tmp_path / "g")
+    embed_boxes(open_frames(video), table, ColourEmbedder(), tmp_path / "g")
+    assert not list(tmp_path.rglob(".lock-*"))
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match=r"file: a file stands where a folder is needed"):
+        run(video, tmp_path / "file")
+
+
+def test_what_was_left_out_is_not_accepted_afterwards(tmp_path: Path) -> None:
+    images = write_images(tmp_path / "images", moving_squares(FRAMES))
+    (images / "000005.png").write_bytes(b"broken")
+    folder, galleries = tmp_path / "walk", tmp_path / "g"
+
+    def source(on_bad_image: str) -> FrameSource:
+        return open_frames(images, frame_rate=25, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+
+    with pytest.raises(RuntimeError):
+        run(source("skip"), folder, detector=Stopping(stop=25))
+    left_out = r"images: frame 4: .*; an earlier run left it out of .*\n.*on_bad_image=skip"
+    with pytest.raises(DataError, match=left_out):
+        run(source("error"), folder)
+    assert run(source("skip"), folder).resumed == 64
+    with pytest.raises(DataError, match=left_out):
+        run(source("error"), folder)
+    table = read_table(folder / "det" / "squares.txt")
+    embed_boxes(source("skip"), table, ColourEmbedder(), galleries)
+    again = embed_boxes(source("skip"), table, ColourEmbedder(), galleries)
+    assert again.reused and list(again.skipped) == [4]
+    with pytest.raises(DataError, match=left_out):
+        embed_boxes(source("error"), table, ColourEmbedder(), galleries)
+
+
+def test_steps_that_nobody_can_tell_are_counted(video: Path, tmp_path: Path) -> None:
+    class Blind(SumCamera):
+        def step(self, previous: Any, current: Any, boxes_xyxy_previous: NDArray[np.float32]) -> Any:  # noqa: ANN401
+            return None if blind else super().step(previous, current, boxes_xyxy_previous)
+
+    blind = True
+    done = run(video, tmp_path / "walk", camera=Blind())
+    assert (done.camera, done.unknown_steps) == ("static", FRAMES - 1)
+    done = run(video, tmp_path / "walk", camera=Blind())
+    assert (done.reused[-1], done.unknown_steps) == ("camera", FRAMES - 1)
+    blind = False
+    assert run(video, tmp_path / "other", camera=Blind()).unknown_steps == 0
+
+
+def test_a_gallery_of_another_embedder_is_replaced_with_a_word(
+    video: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    run(video, tmp_path / "walk", embedder=None)
+    table = read_table(tmp_path / "walk" / "det" / "squares.txt")
+    embed_boxes(open_frames(video), table, ColourEmbedder(name="first"), tmp_path / "g")
+    assert not caplog.text
+    embed_boxes(open_frames(video), table, ColourEmbedder(), tmp_path / "g")
+    assert "walk.npy: by first, of other embedder; made again" in caplog.text
+
+
+def test_too_little_memory_is_no_bug(video: Path, tmp_path: Path) -> None:
+    class Large(ColourEmbedder):
+        def embed(self, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+            raise RuntimeError("CUDA out of memory. Tried to allocate 3 GiB")
+
+    with pytest.raises(SushiError, match=r"walk\.mkv: frames 0 to 1: not enough memory .*\n.*workers=1, device=cpu"):
+        run(video, tmp_path / "walk", embedder=Large())

@@ -1,0 +1,71 @@
+"""One run at a time into one place: a lock of the operating system, gone with the process that held it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sushi_lg.errors import DataError
+
+
+@contextmanager
+def locked(folder: str | Path, name: str) -> Iterator[None]:
+    """Hold ``folder/.lock-<name>`` while the block runs; the folder is made.
+
+    Args:
+        folder: Where results are written.
+        name: Tells apart runs that may write into one folder together.
+
+    Raises:
+        DataError: another run holds it, or there can be no such folder.
+    """
+    path = Path(folder) / f".lock-{name}"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise DataError(f"{folder}: a file stands where a folder is needed", "choose another --out") from error
+    handle = _taken(path)
+    try:
+        yield
+    finally:
+        if sys.platform != "win32":  # there an open file cannot be removed, and an empty one stays behind
+            path.unlink(missing_ok=True)
+        os.close(handle)
+
+
+def _taken(path: Path) -> int:
+    """Return the open file of a lock that is ours."""
+    while True:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+        try:
+            _lock(handle)
+        except OSError as error:
+            os.close(handle)
+            raise DataError(
+                f"{path.parent}: another run is writing here", "wait for it, or choose another --out"
+            ) from error
+        if _is_file(handle, path):
+            return handle
+        os.close(handle)  # who held it before removed it between our opening and our locking
+
+
+def _is_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.stat())
+    except FileNotFoundError:
+        return False
+
+
+def _lock(handle: int) -> None:
+    """Lock an open file, or raise ``OSError`` at once."""
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
