@@ -260,7 +260,7 @@ class SushiTracker(nn.Module):
         if len(detections) == 0:
             return empty_table()
         if detections.embedding is not None:
-            detections = replace(detections, embedding=_of_everybody(detections.embedding))
+            detections = replace(detections, embedding=of_everybody(detections.embedding))
         # A window keeps a CPU busy; a GPU takes several.
         track = self.link(detections, windows_at_once=1 if free_to_look(detections.frame) else _WINDOWS_ON_A_GPU)
         members = np.flatnonzero(np.bincount(track)[track] >= self.config.min_length)
@@ -287,7 +287,7 @@ def save_sushi(path: str | Path, tracker: SushiTracker, about: dict[str, Any]) -
         save_file(tensors, staged, metadata={_HEADER: json.dumps(header, sort_keys=True)})
 
 
-def _of_everybody(embedding: Tensor) -> Tensor:
+def of_everybody(embedding: Tensor) -> Tensor:
     """Return (N, D) float32 vectors in which those that are missing look like strangers.
 
     The published networks know no missing vectors, and two rows of zeros would be the most alike of all. Drawn from the

@@ -9,7 +9,9 @@ import numpy as np
 import pytest
 import torch
 
+from sushi_lg.data.gallery import GalleryAbout, detections_key, write_gallery
 from sushi_lg.data.image_size import image_size
+from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.errors import DataError
 
@@ -240,3 +242,28 @@ def test_every_shared_sequence_reads(shared_data: Path) -> None:
     assert camera is not None and camera.shape == (374, 2, 3) and np.array_equal(camera[0], np.eye(2, 3))
     sports = next((shared_data / "mot" / "SportsMOT" / "train").iterdir())
     assert open_sequence(sports).load_ground_truth("scored").track_id.min() == 0
+
+
+def test_vectors_follow_their_rows_into_views(tmp_path: Path) -> None:
+    """The file is in no order; a gallery has a row a line of it."""
+    det = "3,1,11,21,30,40,0.9\n5,1,1,1,5,5,0.8\n1,2,2,2,5,5,0.1\n4,3,3,3,5,5,0.7\n4,3,9,9,5,5,0.2\n"
+    sequence = open_sequence(make_sequence(tmp_path / "s", det=det))
+    table = read_table(sequence.detections_path())
+    about = GalleryAbout("toy", "1", detections_key(table), "pictures")
+    write_gallery(tmp_path / "looks", "s", np.arange(10, 15, dtype=np.float32)[:, None] * [1, 2], about)
+
+    def rows(view: Sequence, min_score: float | None = None) -> list[float]:
+        embedding = view.load_detections(min_score=min_score, galleries=tmp_path / "looks").embedding
+        assert embedding is not None and torch.equal(embedding[:, 1], 2 * embedding[:, 0])
+        return embedding[:, 0].tolist()
+
+    assert rows(sequence) == [12, 10, 13, 14, 11]
+    assert rows(sequence, 0.5) == [10, 13, 11]
+    assert rows(sequence.second_half()) == [13, 14, 11]  # frames 4 and 5
+    assert rows(sequence.second_half(), 0.5) == [13, 11]
+    assert sequence.load_detections().embedding is None
+    with pytest.raises(DataError, match="no such file"):
+        sequence.load_detections(galleries=tmp_path)
+    sequence.detections_path().write_text(det.replace("9,9,5,5", "9,9,5,6"))
+    with pytest.raises(DataError, match="other boxes"):
+        sequence.load_detections(galleries=tmp_path / "looks")

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
+import torch
 from toy import make
 
 from sushi_lg.errors import ConfigError
@@ -91,3 +94,14 @@ def test_no_detections() -> None:
     assert plan.base > 0 and "a takes" in plan.explain()
     published = plan_memory(sequences([900]), 4 * GIB, 1, min_score=0.1, published=True)
     assert published.sequences[0][1] == memory._FIXED + 900 * memory._A_DETECTION_PUBLISHED
+
+
+@pytest.mark.parametrize("published", [False, True])
+def test_vectors_count(published: bool) -> None:
+    (name, detections), *_ = sequences([1000])
+    seen = replace(detections, embedding=torch.zeros(1000, 512, dtype=torch.float16))
+    plain, with_vectors = (
+        plan_memory([(name, one)], 10 * GIB, 1, min_score=0.1, published=published).sequences[0][1]
+        for one in (detections, seen)
+    )
+    assert with_vectors - plain > 1000 * 2 * 2 * 512

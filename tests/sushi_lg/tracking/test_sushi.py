@@ -23,6 +23,7 @@ from sushi_lg.tracking.sushi import (
     SushiTracker,
     doubling_levels,
     load_sushi,
+    of_everybody,
     save_sushi,
 )
 
@@ -245,3 +246,21 @@ def test_tensors_that_do_not_fit_are_named(tmp_path: Path) -> None:
     save_file(tensors, path, metadata=metadata)
     with pytest.raises(WeightsError, match="missing"):
         load_sushi(path, config)
+
+
+def test_who_was_not_seen_looks_like_a_stranger_to_everybody() -> None:
+    embedding = people(30, persons=4).embedding
+    assert embedding is not None
+    missing = torch.zeros(len(embedding), dtype=torch.bool)
+    missing[::7] = True
+    filled = of_everybody((embedding * ~missing[:, None]).half())
+    assert filled.dtype == torch.float32 and torch.equal(filled[~missing], embedding[~missing].half().float())
+    person = torch.arange(4).repeat(30)
+    distance = torch.cdist(filled, filled)
+    same = (person[:, None] == person) & ~missing[:, None] & ~missing
+    two_people = distance[(person[:, None] != person) & ~missing[:, None] & ~missing].median()
+    unseen = distance[missing]
+    unseen = unseen[unseen > 0]  # but to itself
+    assert float(unseen.median()) > 0.6 * float(two_people) > float(distance[same].median())
+    assert torch.equal(of_everybody(embedding), embedding)
+    tracker().eval().track(replace(people(30, persons=4), embedding=(embedding * ~missing[:, None]).half()))
