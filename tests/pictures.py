@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -48,6 +48,30 @@ def write_lossless(path: Path, pictures: Iterable[Picture], rate: int = 25) -> P
             container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, format="bgr24")))
         container.mux(stream.encode())
     return path
+
+
+def copy_packets(path: Path, target: Path, *, cut: int = 0, matrix: Sequence[int] | None = None) -> Path:
+    """Copy a video without encoding it again, as tools that cut and phones that are held upright leave it.
+
+    Args:
+        path: A constant-rate MP4.
+        target: An MP4.
+        cut: Frames that stay in the file and that its edit list hides.
+        matrix: a, b, c and d of the display matrix.
+    """
+    options = {"avoid_negative_ts": "disabled"}
+    with av.open(str(path)) as source, av.open(str(target), "w", options=options) as container:
+        stream = source.streams.video[0]
+        copied = container.add_stream_from_template(stream)
+        if matrix is not None:
+            a, b, c, d = (65536 * one for one in matrix)
+            copied.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
+        shift = round(cut / stream.average_rate / stream.time_base)
+        for packet in source.demux(stream):
+            if packet.dts is not None:
+                packet.pts, packet.dts, packet.stream = packet.pts - shift, packet.dts - shift, copied
+                container.mux(packet)
+    return target
 
 
 def packet_places(path: Path) -> list[tuple[int, int]]:

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from sushi_lg.data.ahead import in_background, map_ahead
+from sushi_lg.data.ahead import in_background, map_ahead, placed
+from sushi_lg.errors import DataError, SushiError
 
 
 def threads() -> set[str]:
@@ -43,6 +44,27 @@ def test_no_more_items_are_taken_than_allowed(ahead: int) -> None:
         time.sleep(0.002)
         # one in the reader's hand, `ahead` waiting, one handed out
         assert taken - given <= ahead + 2
+
+
+def test_what_is_ready_is_handed_out_before_more_is_taken() -> None:
+    taken = []
+
+    def count() -> Iterator[int]:
+        for item in range(9):
+            time.sleep(0.02)  # longer than a result takes
+            taken.append(item)
+            yield item
+
+    for item in map_ahead(lambda item: item, count(), workers=1, ahead=5):
+        assert len(taken) - item <= 2
+
+
+def test_a_lack_of_memory_is_told_from_a_bug() -> None:
+    for error in (MemoryError(), RuntimeError("CUDA out of memory."), Exception("Failed to allocate memory for x")):
+        found = placed(error, "frame 3")
+        assert isinstance(found, SushiError) and found.message.startswith("frame 3: not enough memory")
+    assert isinstance(placed(ValueError("x"), "frame 3"), RuntimeError)
+    assert isinstance(placed(DataError("x"), "frame 3"), DataError)
 
 
 def test_errors_come_after_what_was_before_them() -> None:

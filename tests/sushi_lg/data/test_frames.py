@@ -5,17 +5,18 @@ from __future__ import annotations
 import shutil
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from pictures import moving_squares, packet_places, textured, write_images, write_lossless
+from pictures import copy_packets, moving_squares, packet_places, textured, write_images, write_lossless
 
 from sushi_lg.data.frames import FrameSource, natural_key, open_frames, sequence_frames
 from sushi_lg.data.sequence import open_sequence
-from sushi_lg.data.video import write_video
+from sushi_lg.data.video import read_frames, write_video
 from sushi_lg.errors import DataError
 
 Picture = NDArray[np.uint8]
@@ -257,6 +258,62 @@ def test_a_video_that_ends_early(video: tuple[Path, list[Picture]]) -> None:
         if picture is not None:
             distance = [np.abs(picture.astype(int) - other).mean() for other in sound]
             assert int(np.argmin(distance)) == number
+
+
+def test_frames_that_an_edit_list_hides_are_none(tmp_path: Path, video: tuple[Path, list[Picture]]) -> None:
+    path, sound = video
+    shorter = copy_packets(path, tmp_path / "cut.mp4", cut=10)
+    for on_bad_image in ("error", "skip"):
+        source = open_frames(shorter, on_bad_image=on_bad_image)  # type: ignore[arg-type]
+        assert source.length == 20 and same(source, sound[10:]) and not source.skipped
+    # What is missing at the end of such a file still is.
+    place, size = packet_places(shorter)[-1]
+    overwrite(shorter, place, size)
+    source = open_frames(shorter, on_bad_image="skip")
+    assert source.length == 20 and same(source, sound[10:], lost=(19,))
+
+
+@pytest.mark.parametrize(
+    ("matrix", "turned"),
+    [
+        ((0, -1, 1, 0), lambda picture: np.rot90(picture)),  # the right side goes up
+        ((0, 1, -1, 0), lambda picture: np.rot90(picture, -1)),
+        ((-1, 0, 0, -1), lambda picture: picture[::-1, ::-1]),
+        ((-1, 0, 0, 1), lambda picture: picture[:, ::-1]),  # as in a mirror
+        ((1, 0, 0, 1), lambda picture: picture),
+    ],
+)
+def test_turned_videos_stand_upright(
+    tmp_path: Path, video: tuple[Path, list[Picture]], matrix: tuple[int, ...], turned: Callable[[Picture], Picture]
+) -> None:
+    path, sound = video
+    source = open_frames(copy_packets(path, tmp_path / "turned.mp4", matrix=matrix))
+    expected = [turned(picture) for picture in sound]
+    assert (source.height, source.width) == expected[0].shape[:2]
+    assert same(source, expected)
+    assert all((one == two).all() for (_, one), two in zip(read_frames(source.path), expected, strict=True))
+
+
+@pytest.mark.parametrize("rate", [0.0, -3.0, float("nan"), float("inf")])
+def test_frame_rates_that_are_none(tmp_path: Path, rate: float) -> None:
+    for path in (write_images(tmp_path / "a", PICTURES[:3]), write_lossless(tmp_path / "a.mkv", PICTURES[:3])):
+        with pytest.raises(DataError, match="give a frame rate above 0"):
+            open_frames(path, frame_rate=rate)
+
+
+def test_pictures_elsewhere_are_of_sequence_folders(tmp_path: Path) -> None:
+    for path in (write_images(tmp_path / "a", PICTURES[:3]), write_lossless(tmp_path / "a.mkv", PICTURES[:3])):
+        with pytest.raises(DataError, match="leave out --frames"):
+            open_frames(path, frames=tmp_path, frame_rate=5)
+
+
+def test_images_that_begin_late_are_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("WARNING"):
+        open_frames(write_images(tmp_path / "a", PICTURES[:3], first=0), frame_rate=5)
+        open_frames(write_images(tmp_path / "b", PICTURES[:3], first=1), frame_rate=5)
+        assert not caplog.text
+        open_frames(write_images(tmp_path / "c", PICTURES[:3], first=2), frame_rate=5)
+    assert "c: images begin with number 2, which is taken as frame 0" in caplog.text
 
 
 def test_damage_without_time_stamps_is_refused(tmp_path: Path) -> None:

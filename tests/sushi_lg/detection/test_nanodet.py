@@ -57,6 +57,7 @@ def test_input_and_boxes(tmp_path: Path) -> None:
     np.testing.assert_allclose(found.boxes_xyxy[0], [*(middle - reach) * 2, *(middle + reach) * 2], rtol=1e-6)
     expected = (np.array([110, 120, 130]) - [103.53, 116.28, 123.675]) / [57.375, 57.12, 58.395]
     np.testing.assert_allclose(network.shown[0][0, :, 0, 0], expected, rtol=1e-5)
+    assert detector.fingerprint() != Nanodet(card, path, device="cuda", network=network).fingerprint()
     with pytest.raises(WeightsError, match="80 in the card"):
         Nanodet(model_card("nanodet_m_416"), path, network=network)
     network.output_shapes.pop("dis_pred_stride_8")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -71,6 +72,33 @@ def test_decoding_by_hand(tmp_path: Path) -> None:
     assert (shown[..., :32] == 7).all() and (shown[..., 32:] == 114).all()
 
 
+def test_the_card_says_what_the_network_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "mine.onnx"
+    path.write_bytes(b"weights")
+    found, shown = {}, {}
+    for card in (model_card("yolox_custom"), model_card("yolox_imagenet")):
+        network = FakeNetwork(_table(1, {}))
+        detector = Yolox(card, path, network=network)
+        detector.detect([detector.prepare(np.full((64, 32, 3), (10, 20, 30), dtype=np.uint8))])
+        shown[card.name], found[card.name] = network.shown[0][0], detector.fingerprint()
+    assert shown["yolox_custom"][:, 5, 5].tolist() == [10, 20, 30]
+    red_first = (np.array([30, 20, 10]) / 255 - [0.485, 0.456, 0.406]) / [0.229, 0.224, 0.225]
+    grey = (114 / 255 - np.array([0.485, 0.456, 0.406])) / [0.229, 0.224, 0.225]
+    np.testing.assert_allclose(shown["yolox_imagenet"][:, 5, 5], red_first, atol=1e-5)
+    np.testing.assert_allclose(shown["yolox_imagenet"][:, 5, 40], grey, atol=1e-5)
+    assert found["yolox_custom"] != found["yolox_imagenet"]
+    custom = model_card("yolox_custom")
+    last = replace(custom, input=replace(custom.input, layout="NHWC"))  # type: ignore[type-var]
+    with pytest.raises(WeightsError, match="its card says layout NHWC"):
+        Yolox(last, path, network=FakeNetwork(_table(1, {})))
+    stretched = Yolox(
+        replace(custom, input=replace(custom.input, fit="stretch")),  # type: ignore[type-var]
+        path,
+        network=FakeNetwork(_table(1, {})),
+    )
+    assert (stretched.prepare(np.full((64, 32, 3), 7, dtype=np.uint8)).pixels == 7).all()
+
+
 def test_boxes_may_leave_the_picture(tmp_path: Path) -> None:
     detector, _ = _detector(tmp_path, _table(1, {0: [0.0, 0.0, np.log(4), np.log(4), 1.0, 1.0]}))
     found = detector.detect([detector.prepare(np.zeros((64, 64, 3), dtype=np.uint8))])[0]
@@ -108,20 +136,23 @@ def test_the_fingerprint_follows_weights_and_settings(tmp_path: Path) -> None:
     first = _detector(tmp_path, _table(1, {}))[0]
     assert first.fingerprint() == _detector(tmp_path, _table(1, {}))[0].fingerprint()
     others = [_detector(tmp_path, _table(1, {}), **s)[0] for s in ({"min_score": 0.2}, {"max_iou": 0.6})]
-    assert len({first.fingerprint(), *(one.fingerprint() for one in others)}) == 3
+    on_gpu = Yolox(
+        model_card("yolox_custom"), tmp_path / "mine.onnx", device="cuda:1", network=FakeNetwork(_table(1, {}))
+    )
+    assert len({first.fingerprint(), on_gpu.fingerprint(), *(one.fingerprint() for one in others)}) == 4
     before = first.fingerprint()
     (tmp_path / "mine.onnx").write_bytes(b"other weights")
     assert first.fingerprint() != before
 
 
-@pytest.mark.parametrize("batch", ["n", 1])
+@pytest.mark.parametrize("batch", ["n", 1, 2, 4])
 def test_a_file_of_ones_own(tmp_path: Path, batch: str | int) -> None:
     pytest.importorskip("onnxruntime")
     path = tmp_path / "trained here.onnx"
     # the mean of the picture is added to all values: a brighter one moves its boxes to the right
     write_table_network(path, _table(1, {9: [0.0, 0.0, 0.0, 0.0, 1.0, 1.0]}), (batch, 3, 64, 64))
     detector = load_detector(path, min_score=0.9)
-    assert detector.name == "trained_here" and detector.batch_size == (4 if batch == "n" else 1)
+    assert detector.name == "trained_here" and detector.batch_size == (4 if batch == "n" else batch)
     prepared = [detector.prepare(np.full((64, 64, 3), value, dtype=np.uint8)) for value in (0, 1, 0)]
     together = detector.detect(prepared)
     for one, alone in zip(together, prepared, strict=True):
