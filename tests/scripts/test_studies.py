@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
+from pictures import moving_squares, write_lossless
+from stages import SquareDetector
 from synthetic import write_world
 
 from sushi_lg.cli.app import main
@@ -128,3 +130,49 @@ def test_a_script_says_what_it_needs(tmp_path: Path) -> None:
 def test_thirteen_sequences_are_both_folds() -> None:
     even, odd, both = (read_split(f"dancetrack-{name}").sequences for name in ("fold-even", "fold-odd", "13"))
     assert sorted(even + odd) == sorted(both) and len(both) == 13
+
+
+def test_camera(data: Path, weights: Path, tmp_path: Path) -> None:
+    told = run(ROOT / "scripts" / "study_camera.sh", data, tmp_path, WEIGHTS=str(weights))
+    assert told.count("COMBINED") == 2
+    for camera in ("auto", "none"):
+        settings = (tmp_path / f"camera-{camera}" / "config.yaml").read_text()
+        assert f"camera: {camera}\n" in settings and (tmp_path / f"camera-{camera}" / "scores.json").is_file()
+
+
+def test_videos(
+    weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Bright squares for people, and the squares themselves as another tracker's result."""
+    script = ROOT / "scripts" / "study_videos.py"
+    study = runpy.run_path(str(script))
+    frames = 24
+    for name, path in study["TRUTH"].items():
+        (tmp_path / "videos").mkdir(exist_ok=True)
+        write_lossless(tmp_path / "videos" / f"{name}.mp4", moving_squares(frames))
+        folder = tmp_path / "data" / path / "gt"
+        folder.mkdir(parents=True)
+        detector = SquareDetector()
+        seen = [detector.detect([detector.prepare(picture)])[0] for picture in moving_squares(frames)]
+        first = frames // 2 + 1 if name in study["SECOND_HALF_ONLY"] else 0
+        for target, skip in ((folder / "gt.txt", 0), (tmp_path / "other" / f"{name}.txt", first)):
+            target.parent.mkdir(exist_ok=True)
+            lines = [
+                f"{frame + 1 - skip},{row + 1},{x0 + 1},{y0 + 1},{x1 - x0},{y1 - y0},1,1,1\n"
+                for frame, found in enumerate(seen)
+                for row, (x0, y0, x1, y1) in enumerate(found.boxes_xyxy)
+                if frame >= skip
+            ]
+            target.write_text("".join(lines))
+        (folder.parent / "seqinfo.ini").write_text(
+            f"[Sequence]\nname={folder.parent.name}\nframeRate=25\nseqLength={frames}\nimWidth=128\nimHeight=96\n"
+        )
+    monkeypatch.setattr("sushi_lg.detection.registry.load_detector", lambda name: SquareDetector(name=name))
+    arguments = [script, tmp_path / "videos", tmp_path / "data", tmp_path / "out", "--weights", weights]
+    others = ["--embedders", "hsv", "--other", f"perfect={tmp_path / 'other'}"]
+    monkeypatch.setattr(sys, "argv", list(map(str, arguments + others)))
+    runpy.run_path(str(script), run_name="__main__")
+    scores = json.loads((tmp_path / "out" / "videos.json").read_text())
+    assert set(scores) == {"perfect", "boxes", "hsv"} and set(scores["hsv"]) == {*study["TRUTH"], "mean"}
+    assert scores["perfect"]["mean"]["IDF1"] == pytest.approx(100)
+    assert capsys.readouterr().out.startswith((tmp_path / "out" / "videos.txt").read_text())
