@@ -26,7 +26,8 @@ def locked(folder: str | Path, name: str) -> Iterator[None]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise DataError(f"{folder}: a file stands where a folder is needed", "choose another --out") from error
+        file = next(one for one in path.parents if one.is_file())
+        raise DataError(f"{file}: a file stands where a folder is needed", "choose another --out") from error
     handle = _taken(path)
     try:
         yield

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ import sushi_lg.detection.registry as registry
 from sushi_lg.appearance.registry import load_embedder
 from sushi_lg.cli.app import main
 from sushi_lg.cli.pictures import Looking
-from sushi_lg.cli.progress import show_progress
+from sushi_lg.cli.progress import download_lines, show_progress
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.trajectory_io import read_trajectories
@@ -167,9 +168,117 @@ def test_a_benchmark_sequence_with_pixels_elsewhere(
     assert "--data" in capsys.readouterr().err
 
 
+def test_boxes_are_not_described_by_other_pictures(
+    video: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cam = Path(shutil.copy(video, tmp_path / "cam.mkv"))
+    found, out = tmp_path / "found", tmp_path / "galleries"
+    assert run("detect", cam, "--out", found) == 0
+    (tmp_path / "elsewhere").mkdir()
+    other = write_lossless(tmp_path / "elsewhere" / "cam.mkv", moving_squares(FRAMES)[::-1])
+    assert run("embed", found / "cam", "--out", out, "--frames", other) == DATA
+    assert "elsewhere/cam.mkv: other pictures than" in capsys.readouterr().err
+    (tmp_path / "copied").mkdir()
+    copied = Path(shutil.copy(cam, tmp_path / "copied" / "cam.mkv"))
+    shutil.copy(other, cam)
+    assert run("embed", found / "cam", "--out", out) == DATA
+    assert f"cam.mkv: changed since {found / 'cam'} was made from it" in capsys.readouterr().err
+    cam.unlink()
+    assert run("embed", found / "cam", "--out", out) == DATA
+    error = capsys.readouterr().err
+    assert f"made from {cam}, which is gone" in error and "--frames" in error
+    assert not list(out.glob("*.npy"))
+    assert run("embed", found / "cam", "--out", out, "--frames", copied) == 0
+    # A folder that detect made leads detect to its pictures, too.
+    assert run("detect", video, "--out", found) == 0
+    assert run("detect", found / "walk", "--out", tmp_path / "again") == 0
+    assert (tmp_path / "again" / "walk" / "det" / "squares.txt").is_file()
+
+
+def test_a_sequence_without_any_box(weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    blank = write_lossless(tmp_path / "blank.mkv", [np.zeros((48, 64, 3), np.uint8)] * 5)
+    out = tmp_path / "out"
+    assert run("detect", blank, "--out", out) == 0
+    assert run("detect", blank, "--out", out) == 0
+    assert f"kept {out / 'blank' / 'det' / 'squares.txt'}" in capsys.readouterr().out
+    assert run("track", blank, "--weights", weights, "--out", out) == 0
+    assert "blank: 0 detections in 5 frames" in capsys.readouterr().err
+    assert run("embed", out / "blank", "--out", tmp_path / "g") == 0
+    assert "(0 vectors of" in capsys.readouterr().out
+
+
+def test_two_sequences_of_one_name_are_refused(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = tmp_path / "one", tmp_path / "two"
+    assert run("detect", video, "--out", one) == run("detect", video, "--out", two) == 0
+    both = [one / "walk", two / "walk"]
+    for words in (["embed", *both], ["detect", *both], ["track", *both, "--weights", weights]):
+        assert run(*words, "--out", tmp_path / "out") == DATA
+        assert "two sequences are named walk: " in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_other_settings_are_refused_before_the_work(
+    video: Path,
+    weights: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    out = tmp_path / "out"
+    words = ["track", video, "--weights", weights, "--out", out]
+    assert run(*words) == 0
+    before = {path: path.read_bytes() for path in out.rglob("*") if path.is_file()}
+    capsys.readouterr()
+    monkeypatch.setattr(registry, "load_detector", lambda name, **_: SquareDetector(name=name))
+    for more, differs in [
+        (["--detector", "other"], "detections"),
+        (["--detector", "squares", "--embedder", "none"], "appearance"),
+        (["--detector", "squares", "--camera", "none"], "camera"),
+        (["--detector", "squares", "output.min_length=4"], "settings"),
+    ]:
+        assert run(*words, *more) == CONFIG
+        error = capsys.readouterr().err
+        assert f"holds results of other settings ({out / 'config.yaml'}; {differs} differ)" in error
+        assert "frames/s" not in error
+        assert {path: path.read_bytes() for path in out.rglob("*") if path.is_file()} == before
+    assert run(*words, "--detector", "squares") == 0
+
+
+def test_names_of_our_own_folders_are_refused(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = Path(shutil.copy(video, tmp_path / "tracks.mkv"))
+    assert run("track", own, "--weights", weights, "--out", tmp_path / "out") == DATA
+    assert "results lie in a folder called tracks" in capsys.readouterr().err
+
+
+def test_downloads_show_how_far_they_are(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    now = 100.0
+    monkeypatch.setattr("sushi_lg.cli.progress.time.monotonic", lambda: now)
+    update = download_lines("net")
+    for received in range(1, 26):
+        now += 1
+        update(received << 20, 25 << 20)
+    lines = capsys.readouterr().err.splitlines()
+    assert lines == [f"net: downloading, {done} of 25 MB" for done in (1, 11, 21, 25)]
+
+
 @pytest.mark.parametrize(
     ("words", "code", "message"),
     [
+        (["detect", "wlk.mkv", "--out", "o"], DATA, "no such file or folder: wlk.mkv\n  fix: did you mean walk.mkv?"),
+        (["track", "wlk.mkv"], DATA, "no such file or folder: wlk.mkv\n  fix: did you mean walk.mkv?"),
+        (["track", "{video}", "absent.mp4"], DATA, "no such file or folder: absent.mp4"),
+        (["embed", "{video}", "--out", "o"], DATA, "run `sushi-lg detect` on it"),
+        (["detect", "{video}", "--out", "o", "workers=-1"], CONFIG, "workers: -1 is below 0"),
+        (["embed", "{folder}", "--out", "o", "workers=-1"], CONFIG, "workers: -1 is below 0"),
+        (["detect", "{video}", "--out", "o", "--frame-rate", "0"], DATA, "give a frame rate above 0"),
+        (["detect", "mot17-half-val", "--data", ".", "--out", "o", "--frame-rate", "9"], CONFIG, "--frame-rate is of"),
+        (["track", "mot17-half-val", "--data", ".", "--frame-rate", "9"], CONFIG, "--frame-rate is of"),
+        (["detect", "{video}", "--out", "o", "--frames", "."], DATA, "leave out --frames"),
+        (["detect", "{video}", "--out", "walk.mkv"], DATA, "walk.mkv: a file stands where a folder is needed"),
         (["track", "{video}", "--detections", "x"], CONFIG, "--detector and --embedder"),
         (["track", "{video}", "--camera", "maybe"], CONFIG, "auto or none"),
         (["track", "{video}", "{video}"], DATA, "two sequences are named walk"),
@@ -194,6 +303,7 @@ def test_mistakes_are_named(
 ) -> None:
     monkeypatch.chdir(tmp_path)
     (tmp_path / "sequence" / "det").mkdir(parents=True)
+    (tmp_path / "walk.mkv").write_text("")
     words = [word.format(video=video, folder=tmp_path / "sequence") for word in words]
     if words[0] == "track":
         words += ["--weights", str(weights)]

@@ -286,7 +286,7 @@ def test_parts_are_written_as_soon_as_they_are_done(video: Path, tmp_path: Path)
 
 
 @pytest.mark.parametrize("appearance", [True, False])
-@pytest.mark.parametrize("after", [3, 80, 149])
+@pytest.mark.parametrize("after", [3, 80, 132])
 def test_a_killed_run_ends_with_the_same_bytes(
     video: Path, tmp_path: Path, expected: dict[str, bytes], after: int, appearance: bool
 ) -> None:
@@ -300,7 +300,7 @@ def test_a_killed_run_ends_with_the_same_bytes(
         str(Path(__file__).with_name("killed.py")),
         str(video),
         str(folder),
-        "0.005",
+        "0.01",
         str(appearance),
     ]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as process:
