@@ -22,6 +22,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
 from sushi_lg.appearance.camera_motion import CameraMotion
 from sushi_lg.appearance.registry import load_embedder
 from sushi_lg.benchmark.measure import describe_machine
@@ -29,8 +33,8 @@ from sushi_lg.data.frames import open_frames, usable_cores
 from sushi_lg.data.video import decode_frames, picture_of, probe_video
 from sushi_lg.detection.registry import load_detector
 from sushi_lg.perception.perceive import perceive
+from sushi_lg.perception.structures import PART_FRAMES
 
-_KEPT = 32  # pictures in memory while stages run alone
 _SECONDS_BETWEEN_LOOKS = 0.005
 
 
@@ -41,11 +45,17 @@ def main() -> None:
     parser.add_argument("--detector", default="yolox_nano")
     parser.add_argument("--embedder", default="hsv")
     parser.add_argument("--cores", type=int, default=min(2, usable_cores()))
-    parser.add_argument("--frames", type=int, default=200, help="frames of the stages alone; the pass takes all")
+    parser.add_argument(
+        "--frames",
+        type=int,
+        default=200,
+        help="frames of the stages alone, in whole parts spread over the video; the pass takes all",
+    )
     parser.add_argument("--repeat", type=int, default=3, help="passes of each kind; the best counts")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[: options.cores])
+    cv2.setNumThreads(1)  # as in the pass
     found = {}
     for video in options.videos:
         stages = measure_stages(video, options)
@@ -78,12 +88,18 @@ def main() -> None:
 
 
 def measure_stages(video: Path, options: argparse.Namespace) -> dict[str, float]:
-    """Return CPU seconds a frame of each stage, alone and on one thread."""
+    """Return CPU seconds a frame of each stage, alone and on one thread.
+
+    Decoding is charged for the whole video; the other stages for whole parts spread over it, in batches as in the pass.
+    """
     detector, embedder, camera = load_detector(options.detector), load_embedder(options.embedder), CameraMotion()
     info = probe_video(video)
+    parts = range(0, info.indexed, PART_FRAMES)
+    wanted = max(1, min(len(parts), round(options.frames / PART_FRAMES)))
+    looked_at = {parts[len(parts) * (2 * number + 1) // (2 * wanted)] for number in range(wanted)}
     spent: dict[str, float] = {}
     frames = decode_frames(info)
-    done, before = 0, None
+    seen = 0
 
     def charge(stage: str, work: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever the stage gives
         began = time.process_time()
@@ -91,25 +107,29 @@ def measure_stages(video: Path, options: argparse.Namespace) -> dict[str, float]
         spent[stage] = spent.get(stage, 0.0) + time.process_time() - began
         return result
 
-    while done < min(options.frames, info.length):
-        wanted = min(_KEPT, options.frames - done, info.length - done)
-        decoded = charge("decode", lambda count=wanted: [next(frames)[1] for _ in range(count)])
-        pictures = charge("convert", lambda batch=decoded: [picture_of(frame) for frame in batch])
-        prepared = charge("prepare", lambda batch=pictures: [detector.prepare(picture) for picture in batch])
-        size = detector.batch_size
-        boxes = []
-        for begin in range(0, wanted, size):
-            boxes += charge("detect", lambda batch=prepared[begin : begin + size]: detector.detect(batch))
-        for picture, found in zip(pictures, boxes, strict=True):
-            crops = charge("crop", lambda p=picture, f=found: embedder.crop(p, f.boxes_xyxy))
-            for begin in range(0, len(crops), embedder.batch_size):
-                charge("embed", lambda c=crops[begin : begin + embedder.batch_size]: embedder.embed(c))
-            view = charge("camera", lambda p=picture: camera.prepare(p))
-            if before is not None:
-                charge("camera", lambda b=before, v=view: camera.step(b[0], v, b[1]))
-            before = view, found.boxes_xyxy
-        done += wanted
-    return {stage: seconds / done for stage, seconds in spent.items()}
+    for begin in parts:
+        stop = min(begin + PART_FRAMES, info.indexed)
+        before = None
+        crops: list[NDArray[np.uint8]] = []
+        for first in range(begin, stop, detector.batch_size):
+            count = min(detector.batch_size, stop - first)
+            decoded = charge("decode", lambda count=count: [next(frames)[1] for _ in range(count)])
+            if begin not in looked_at:
+                continue
+            seen += count
+            pictures = charge("convert", lambda batch=decoded: [picture_of(frame) for frame in batch])
+            prepared = charge("prepare", lambda batch=pictures: [detector.prepare(picture) for picture in batch])
+            for picture, found in zip(pictures, charge("detect", lambda p=prepared: detector.detect(p)), strict=True):
+                crops.append(charge("crop", lambda p=picture, f=found: embedder.crop(p, f.boxes_xyxy)))
+                view = charge("camera", lambda p=picture: camera.prepare(p))
+                # the first frame of a part follows one that was not looked at: itself stands in for that
+                earlier = before or (view, found.boxes_xyxy)
+                charge("camera", lambda b=earlier, v=view: camera.step(b[0], v, b[1]))
+                before = view, found.boxes_xyxy
+        together = np.concatenate(crops) if crops else np.zeros((0, 1, 1, 3), np.uint8)
+        for at in range(0, len(together), embedder.batch_size):
+            charge("embed", lambda c=together[at : at + embedder.batch_size]: embedder.embed(c))
+    return {stage: seconds / (info.indexed if stage == "decode" else seen) for stage, seconds in spent.items()}
 
 
 def best_pass(video: Path, options: argparse.Namespace, calls: int, threads: int, bound: float) -> dict[str, float]:

@@ -16,6 +16,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -172,9 +173,13 @@ def look(
     embedded: Iterable[NDArray[np.float16] | list[_Frame]] = map(embed, chunks)
     if task.embedder is not None:
         embedded = map_ahead(embed, chunks, workers=task.embed_calls, ahead=2 * task.embed_calls + 1, name="embed")
+    opencv_threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)  # there are threads for several pictures; more for each would only wait for each other
     try:
         yield from _parts(embedded, task, source)
-    finally:  # by hand, because a traceback keeps generators alive, and with them their threads
+    finally:
+        cv2.setNumThreads(opencv_threads)
+        # by hand, because a traceback keeps generators alive, and with them their threads
         for stage in (embedded, followed, found, seen):
             if isinstance(stage, Generator):
                 stage.close()
