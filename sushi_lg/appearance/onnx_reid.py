@@ -39,6 +39,10 @@ class OnnxEmbedder:
     ) -> None:
         if card.input is None:
             raise WeightsError(f"{card.name}: the card does not say what goes in", "write 'input:' into it")
+        if card.input.fit != "stretch":
+            raise WeightsError(
+                f"{card.name}: its card says fit: {card.input.fit}, but crops are stretched", "fit: stretch"
+            )
         self.name = card.name
         self._input = card.input
         self._network = network or OnnxNetwork(path, device, threads)

@@ -72,12 +72,11 @@ class ModelCard:
     Attributes:
         name: As users write it; the name of the card's file.
         kind: ``detector`` or ``embedder``.
-        family: Which code runs it: ``yolox``, ``nanodet``, ``grounding_dino``, ``onnx_reid``, ``fastreid``, ``timm``.
+        family: Which code runs it: ``yolox``, ``nanodet``, ``grounding_dino``, ``onnx_reid`` or ``fastreid``.
         file: Name of the weights file, or of the folder that holds a hub model; None for a card that describes
             users' own files and is used as ``<name>=<path>``.
         source: In words, where the weights come from.
         licence: Of the weights.
-        output: What comes out, in words the family knows.
         input: What goes in; None where another file (a processor) says it.
         url: https address of ``file``, or None.
         sha256: Of ``file`` where somebody hashed it; None leaves it to the first download to record it.
@@ -85,7 +84,6 @@ class ModelCard:
         hub_id: Name on the Hugging Face hub, for what transformers loads.
         classes: Names of a detector's classes in the order of its outputs: ``coco``, or names joined by commas; None
             where any text may be asked for, or where the file has one class.
-        options: The family's own settings.
     """
 
     name: str
@@ -94,14 +92,12 @@ class ModelCard:
     file: str | None
     source: str
     licence: str
-    output: str
     input: InputSpec | None = None
     url: str | None = None
     sha256: str | None = None
     also: dict[str, str | None] = field(default_factory=dict)
     hub_id: str | None = None
     classes: str | None = None
-    options: dict[str, str | int | float | bool | None] = field(default_factory=dict)
 
     def hash_of(self, file_name: str) -> str | None:
         """Return the SHA-256 a file of this name has to have, or None where nobody knows."""
@@ -504,8 +500,7 @@ class _CardReader:
             if all(isinstance(x, int if whole else int | float) and not isinstance(x, bool) for x in value):
                 return tuple(value) if whole else tuple(float(x) for x in value)
         if kind.startswith("dict[") and isinstance(value, dict) and all(isinstance(key, str) for key in value):
-            inner = (str, type(None)) if "int" not in kind else (str, int, float, bool, type(None))
-            if all(isinstance(one, inner) for one in value.values()):
+            if all(isinstance(one, str | None) for one in value.values()):
                 return dict(value)
         raise self.error(full, f"{value!r} is not of type {kind}")
 

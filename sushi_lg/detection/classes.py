@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import re
 from pathlib import Path
 
 from sushi_lg.data.models import ModelCard
 from sushi_lg.errors import WeightsError
+
+_LONGEST = 80  # letters of a name
 
 # the 80 classes of COCO detection (arXiv:1405.0312) in the order of networks trained on it
 COCO = tuple(
@@ -58,7 +61,13 @@ def class_index(wanted: str | None, names: str | None, count: int, model: str) -
 
 
 def detector_name(card: ModelCard, path: Path | None, wanted: str | None) -> str:
-    """Return a detector's name: its card's, or its file's where that is a file of the user's own, and what it seeks."""
+    """Return a detector's name: its card's, or its file's where that is a file of the user's own, and what it seeks.
+
+    A digest stands for letters that a file name had better not have, and for what makes it too long.
+    """
     base = card.name if path is None or path.name in card.file_names else path.stem
     text = base if wanted in (None, "person") else f"{base}_{wanted}"
-    return re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_")[:80]
+    plain = re.sub(r"[^A-Za-z0-9-]+", "_", text).strip("_")
+    if plain and text.isascii() and len(plain) <= _LONGEST:
+        return plain
+    return f"{plain[: _LONGEST - 9]}_{hashlib.sha256(text.encode()).hexdigest()[:8]}".strip("_")

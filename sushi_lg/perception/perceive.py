@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
@@ -125,21 +126,15 @@ def perceive(
             _refuse_camera_file(folder, before["camera"])
         if galleries is not None:
             held.enter_context(locked(galleries, name))
-        reused = [] if table is None else ["detections"]
-        todo_embedder, todo_camera, camera_note = embedder, camera, before["camera"]
-        if table is not None:
-            key = detections_key(table)
-            if embedder is not None and find_gallery(str(galleries), name, _about(embedder, key, content)):
-                reused.append("appearance")
-                todo_embedder = None
-            if camera is not None and _has_camera(folder, before["camera"], camera, key):
-                reused.append("camera")
-                todo_camera = None
+        about = None if embedder is None or table is None else _about(embedder, detections_key(table), content)
+        has_gallery = about is not None and find_gallery(str(galleries), name, about) is not None
+        has_camera = camera is not None and table is not None and _has_camera(folder, before["camera"], camera, table)
+        there = {"detections": table is not None, "appearance": has_gallery, "camera": has_camera}
         task = Task(
             detector=None if table is not None else detector,
             table=table,
-            embedder=todo_embedder,
-            camera=todo_camera,
+            embedder=None if has_gallery else embedder,
+            camera=None if has_camera else camera,
             workers=workers,
             detect_calls=detect_calls,
             embed_calls=embed_calls,
@@ -155,11 +150,13 @@ def perceive(
                 staged.unlink()  # of a killed run; its name would never be used again
             skipped = _skipped(parts)
         if task.detector is not None:
-            _forget(folder, before, detector.name)
-            _write_boxes(path, parts)
+            _forget(path, folder, before)
+            _write_boxes(_copy_in(parts, path), parts)
+            _publish(parts, path)
             table = _read_detections(path, source.length)
         assert table is not None
         key = detections_key(table)
+        camera_note = before["camera"]
         if task.camera is not None:
             camera_note = _camera_note(task.camera, key) | _write_steps(folder / "gmc.txt", parts, task.camera, source)
         if task.embedder is not None:
@@ -178,8 +175,9 @@ def perceive(
             "camera": camera_note,
         }
         _write_json(folder / MANIFEST, manifest)
-        parts.remove()
-        parts.remove_others()
+        if parts.finished():  # where nothing was to do, an unfinished run with other settings may still go on
+            parts.remove()
+            parts.remove_others()
     if progress is not None:
         progress(source.length)
     asked = camera_note if camera is not None else None
@@ -192,7 +190,7 @@ def perceive(
         camera=None if asked is None else "moving" if asked["moves"] else "static",
         unknown_steps=0 if asked is None else asked["unknown"],
         skipped=dict(sorted(skipped.items())),
-        reused=tuple(reused),
+        reused=tuple(what for what, is_there in there.items() if is_there),
         resumed=resumed,
         seconds=time.perf_counter() - began,
     )
@@ -402,9 +400,10 @@ def _camera_note(camera: Camera, boxes: str) -> dict[str, str]:
     return {"name": camera.name, "fingerprint": camera.fingerprint(), "boxes": boxes}
 
 
-def _has_camera(folder: Path, note: Mapping[str, Any] | None, camera: Camera, boxes: str) -> bool:
+def _has_camera(folder: Path, note: Mapping[str, Any] | None, camera: Camera, table: MotTable) -> bool:
     """Tell whether the motion of the camera is known already."""
-    if note is None or any(note[key] != value for key, value in _camera_note(camera, boxes).items()):
+    wanted = _camera_note(camera, detections_key(table))
+    if note is None or any(note[key] != value for key, value in wanted.items()):
         return False
     return (folder / "gmc.txt").is_file() == note["moves"]
 
@@ -412,13 +411,28 @@ def _has_camera(folder: Path, note: Mapping[str, Any] | None, camera: Camera, bo
 def _refuse_camera_file(folder: Path, note: Mapping[str, Any] | None) -> None:
     """Stop before somebody's camera motion is replaced."""
     path = folder / "gmc.txt"
-    # between writing it and noting it a run can be killed; its parts are still there then
-    if not path.is_file() or _is_unfinished(folder):
+    if not path.is_file() or _is_of_killed_run(path, folder):
         return
     if note is None or note["file"] is None:
         raise DataError(f"{path}: not made by us, and would be replaced", "rename it, or pass --camera none")
     if note["file"] != file_sha256(path):
         raise DataError(f"{path}: was changed since it was made", "remove it to make it again, or pass --camera none")
+
+
+def _copy_in(parts: Parts, path: Path) -> Path:
+    """Return where a result is written before it is put to its place, and stays until the manifest speaks of it."""
+    return parts.folder / f"{path.parent.name}-{path.name}"
+
+
+def _publish(parts: Parts, path: Path) -> None:
+    with atomic_path(path) as staged:
+        shutil.copyfile(_copy_in(parts, path), staged)
+
+
+def _is_of_killed_run(path: Path, folder: Path) -> bool:
+    """Tell whether a result is ours although no manifest speaks of it: its run was killed in between."""
+    copies = [left / f"{path.parent.name}-{path.name}" for left in folder.glob(f".parts-{_PASS}-*")]
+    return any(copy.is_file() and file_sha256(copy) == file_sha256(path) for copy in copies)
 
 
 def _is_unfinished(folder: Path) -> bool:
@@ -457,7 +471,8 @@ def _write_steps(path: Path, parts: Parts, camera: Camera, source: FrameSource) 
     if is_static(steps):
         path.unlink(missing_ok=True)
         return {**note, "moves": False, "file": None}
-    write_camera(path, steps)
+    write_camera(_copy_in(parts, path), steps)
+    _publish(parts, path)
     return {**note, "moves": True, "file": file_sha256(path)}
 
 
@@ -527,7 +542,7 @@ def _reusable_table(path: Path, before: Mapping[str, Any], detector: Detector, l
     """Return the detections when this detector made them."""
     note = before["detections"].get(detector.name)
     if note is None or not path.is_file():
-        if path.is_file() and not _is_unfinished(path.parents[1]):
+        if path.is_file() and not _is_of_killed_run(path, path.parents[1]):
             raise DataError(f"{path}: not made by us, and would be replaced", "rename it")
         return None
     if note["fingerprint"] != detector.fingerprint():
@@ -539,10 +554,11 @@ def _reusable_table(path: Path, before: Mapping[str, Any], detector: Detector, l
     return table
 
 
-def _forget(folder: Path, before: dict[str, Any], detector: str) -> None:
-    """Take detections out of the manifest before they are replaced: it must never speak of what is not there."""
-    if detector in before["detections"]:
-        del before["detections"][detector]
+def _forget(path: Path, folder: Path, before: dict[str, Any]) -> None:
+    """Take detections away, and then out of the manifest: a killed run leaves none that nobody knows."""
+    if path.stem in before["detections"]:
+        path.unlink(missing_ok=True)
+        del before["detections"][path.stem]
         _write_json(folder / MANIFEST, before)
 
 

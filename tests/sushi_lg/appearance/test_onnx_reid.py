@@ -7,14 +7,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tiny_onnx import write_table_network
 
 from sushi_lg.appearance.onnx_reid import OnnxEmbedder
 from sushi_lg.data.models import InputSpec, ModelCard
+from sushi_lg.detection.onnx_network import OnnxNetwork
 from sushi_lg.errors import WeightsError
 
 RGB = InputSpec(size=(8, 4), colour="RGB", mean=(10.0, 20.0, 30.0), std=(2.0, 4.0, 5.0), layout="NCHW")
 BGR = InputSpec(size=(8, 4), colour="BGR", layout="NHWC")
-CARD = ModelCard("toy", "embedder", "onnx_reid", "toy.onnx", "made here", "none", "embedding", RGB)
+CARD = ModelCard("toy", "embedder", "onnx_reid", "toy.onnx", "made here", "none", RGB)
 
 
 class Toy:
@@ -98,6 +100,18 @@ def test_outputs_that_are_no_vectors_are_refused(file: Path) -> None:
         OnnxEmbedder(CARD, file, network=toy)
     with pytest.raises(WeightsError, match="does not say what goes in"):
         OnnxEmbedder(replace(CARD, input=None), file, network=Toy((None, 3, 8, 4)))
+    with pytest.raises(WeightsError, match="fit: letterbox, but crops are stretched"):
+        OnnxEmbedder(replace(CARD, input=replace(RGB, fit="letterbox")), file, network=Toy((None, 3, 8, 4)))
+
+
+def test_a_file_of_a_fixed_batch(tmp_path: Path) -> None:
+    """The last crops are fewer than the file takes."""
+    pytest.importorskip("onnxruntime")
+    path = tmp_path / "fixed.onnx"
+    write_table_network(path, np.zeros((1, 1), np.float32), (4, 3, 8, 4))
+    pictures = np.arange(6, dtype=np.float32)[:, None, None, None] * np.ones((1, 3, 8, 4), np.float32)
+    (found,) = OnnxNetwork(path).run(pictures).values()
+    assert found.ravel().tolist() == [0, 1, 2, 3, 4, 5]
 
 
 def test_the_fingerprint_follows_weights_and_settings(file: Path, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ family: onnx_reid
 file: net.onnx
 source: made up
 licence: none
-output: embedding
+classes: null
 input:
   size: [8, 4]
   mean: [1, 2, 3]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from sushi_lg.data.models import file_sha256, model_card
 from sushi_lg.data.sequence import open_sequence
 from sushi_lg.data.video import read_frames
 from sushi_lg.detection.boxes import BoxSettings
+from sushi_lg.detection.classes import detector_name
 from sushi_lg.detection.registry import load_detector
 from sushi_lg.detection.yolox import Yolox
 from sushi_lg.errors import WeightsError
@@ -119,6 +121,17 @@ def test_the_class_is_chosen_by_name_or_number(tmp_path: Path) -> None:
     assert _detector(tmp_path, _table(3, {}), wanted="2")[0].name == "mine_2"
     with pytest.raises(WeightsError, match="give its number"):
         _detector(tmp_path, _table(3, {}), wanted="3")
+
+
+def test_names_tell_apart_what_is_sought() -> None:
+    card = model_card("yolox_custom")
+    prompts = (None, "person", "a red car", "\u4eba", "\u8eca", "x" * 90, "x" * 91)
+    names = [detector_name(card, Path("my net.onnx"), prompt) for prompt in prompts]
+    assert names[:3] == ["my_net", "my_net", "my_net_a_red_car"]
+    assert len(set(names)) == 6 and max(map(len, names)) == 80
+    assert all(
+        re.fullmatch(r"[A-Za-z0-9_-]+", name) for name in [*names, detector_name(card, Path("\u4eba.onnx"), None)]
+    )
 
 
 def test_what_is_no_yolox_is_refused(tmp_path: Path) -> None:

@@ -326,6 +326,13 @@ class Late(SquareDetector):
         return super().detect(prepared)
 
 
+class Shifted(SquareDetector):
+    """Sees everything a pixel further right."""
+
+    def detect(self, prepared: Any) -> list[FrameBoxes]:  # noqa: ANN401
+        return [FrameBoxes(one.boxes_xyxy + np.float32([1, 0, 1, 0]), one.score) for one in super().detect(prepared)]
+
+
 class Broken(ColourEmbedder):
     """Fails at once."""
 
@@ -333,10 +340,13 @@ class Broken(ColourEmbedder):
         raise ArithmeticError("broken")
 
 
+@pytest.mark.parametrize("again", [False, True])
 def test_killed_while_results_are_written(
-    video: Path, tmp_path: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch
+    video: Path, tmp_path: Path, expected: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, again: bool
 ) -> None:
     folder = tmp_path / "walk"
+    if again:  # results of other settings are replaced
+        run(video, folder, detector=Shifted(settings="2"), camera=SumCamera(settings="2"))
     replace, left = os.replace, 0
 
     def dies(source: Any, target: Any) -> None:  # noqa: ANN401
@@ -347,13 +357,13 @@ def test_killed_while_results_are_written(
                 raise KeyboardInterrupt
         replace(source, target)
 
-    for number in range(1, 7):  # boxes, camera, vectors and their manifest, seqinfo, manifest
+    for number in range(1, 9):  # boxes and camera, both twice, vectors and their manifest, seqinfo, manifest
         left = number
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", dies)
             with pytest.raises(KeyboardInterrupt):
                 run(video, folder)
-        assert not (folder / "frames.json").exists()
+        assert again == (folder / "frames.json").exists()
     detector = SquareDetector()
     assert run(video, folder, detector=detector).resumed == FRAMES
     assert detector.prepared == 0 and results(folder) == expected
@@ -481,10 +491,16 @@ def test_camera_motion_of_others_is_not_touched(video: Path, tmp_path: Path, mov
     for stages in ({"camera": None}, {"camera": None, "detector": SquareDetector(name="other")}):
         run(video, folder, embedder=None, **stages)
         assert path.read_text() == "0 1 0 0 0 1 0\n"
-    detector = SquareDetector(name="third")
-    with pytest.raises(DataError, match=r"gmc\.txt: (not made by us|was changed since)"):
-        run(video, folder, detector=detector)
-    assert detector.prepared == 0 and path.read_text() == "0 1 0 0 0 1 0\n"
+    for _ in range(2):
+        detector = SquareDetector(name="third")
+        with pytest.raises(DataError, match=r"gmc\.txt: (not made by us|was changed since)"):
+            run(video, folder, detector=detector)
+        assert detector.prepared == 0 and path.read_text() == "0 1 0 0 0 1 0\n"
+        with pytest.raises(RuntimeError):  # what is left of a run that stopped does not make it ours
+            run(video, folder, detector=Stopping(name="third", stop=25), camera=None)
+    (folder / "det" / "third.txt").write_text("1,-1,5,5,9,9,1\n")
+    with pytest.raises(DataError, match=r"third\.txt: not made by us"):
+        run(video, folder, detector=detector, camera=None)
 
 
 def test_two_runs_into_one_place(video: Path, tmp_path: Path) -> None:
