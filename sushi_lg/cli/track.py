@@ -394,5 +394,5 @@ def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     if differ:
         raise ConfigError(
             f"{folder}: holds results of other settings ({path}; {', '.join(sorted(differ))} differ)",
-            f"choose another --out, or remove {folder / 'tracks'} and {path}",
+            f"choose another --out, or remove {folder / 'tracks'}; what was seen in pictures is kept",
         )

@@ -100,10 +100,9 @@ class Parts:
             DataError: a damaged file.
         """
         about, arrays = self._open(begin, only)
-        skipped = {int(number): str(reason) for number, reason in about["skipped"].items()}
         return Part(
             begin=begin,
-            skipped=skipped,
+            skipped=about["skipped"],
             dropped=about["dropped"],
             unknown=about["unknown"],
             **arrays,  # type: ignore[arg-type]
@@ -136,6 +135,7 @@ class Parts:
                 arrays = {name: file.get_tensor(name) if name in there & {*only} else None for name in _ARRAYS}
             if about.keys() != {*_ABOUT} or about["begin"] != begin:
                 raise ValueError("not a part of this version")
+            about["skipped"] = {int(number): str(reason) for number, reason in about["skipped"].items()}
         except (SafetensorError, OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise DataError(f"{path}: damaged ({error})", f"remove {self.folder} and run again") from error
         return about, arrays
