@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import logging
 import os
 import sys
 from collections.abc import Iterator
@@ -9,6 +11,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from sushi_lg.errors import DataError
+
+logger = logging.getLogger(__name__)
+
+_BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 @contextmanager
@@ -44,6 +50,9 @@ def _taken(path: Path) -> int:
         try:
             _lock(handle)
         except OSError as error:
+            if error.errno not in _BUSY:  # some network drives
+                logger.warning("%s: cannot be locked (%s); start no second run that writes here", path.parent, error)
+                return handle
             os.close(handle)
             raise DataError(
                 f"{path.parent}: another run is writing here", "wait for it, or choose another --out"

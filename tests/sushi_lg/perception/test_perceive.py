@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
@@ -522,6 +523,18 @@ def test_two_runs_into_one_place(video: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match=r"file: a file stands where a folder is needed"):
         run(video, tmp_path / "file")
+
+
+def test_a_place_that_cannot_be_locked_may_be_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def unsupported(handle: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("sushi_lg.perception.lock._lock", unsupported)
+    with caplog.at_level(logging.WARNING), locked(tmp_path, "pass"):
+        assert "cannot be locked" in caplog.text
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_was_left_out_is_not_accepted_afterwards(tmp_path: Path) -> None:
