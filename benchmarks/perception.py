@@ -5,8 +5,7 @@
 Each stage runs alone on one thread and is charged its CPU seconds; the bound of the whole is cores / (sum of CPU
 seconds a frame). The whole pass is ``perceive`` from the video to the sequence folder, once with as many calls of the
 networks at once as there are cores, each on one thread, and once with one call at a time that uses all cores. Other
-work on the machine lowers the share of the bound; two more numbers tell what is the pass's own doing: ``busy`` is the
-share of the cores that it had, ``ready`` the share that it had threads to run on, whether or not a core was free.
+work on the machine lowers the share of the bound; ``busy`` is the share of the cores that the pass had.
 """
 
 from __future__ import annotations
@@ -15,10 +14,8 @@ import argparse
 import json
 import os
 import tempfile
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +31,6 @@ from sushi_lg.data.video import decode_frames, picture_of, probe_video
 from sushi_lg.detection.registry import load_detector
 from sushi_lg.perception.perceive import perceive
 from sushi_lg.perception.structures import PART_FRAMES
-
-_SECONDS_BETWEEN_LOOKS = 0.005
 
 
 def main() -> None:
@@ -71,7 +66,7 @@ def main() -> None:
             print(
                 f"  {name}: {one['frames_a_second']:.1f} frames/s, {one['share_of_bound']:.0%} of the bound", end="; "
             )
-            print(f"busy {one['busy']:.0%}, ready {one['ready']:.0%}", end="; ")
+            print(f"busy {one['busy']:.0%}", end="; ")
             print(f"{1e3 * one['cpu_seconds_a_frame']:.2f} ms CPU a frame")
     if options.out:
         content = {
@@ -142,16 +137,15 @@ def best_pass(video: Path, options: argparse.Namespace, calls: int, threads: int
             source = open_frames(video)
             source.content_key()  # reading the file once is no part of the pass
             began, cpu = time.perf_counter(), time.process_time()
-            with sampled_threads(options.cores) as ready:
-                done = perceive(
-                    source,
-                    Path(folder) / "pass",
-                    detector=detector,
-                    embedder=embedder,
-                    camera=CameraMotion(),
-                    detect_calls=calls,
-                    embed_calls=calls,
-                )
+            done = perceive(
+                source,
+                Path(folder) / "pass",
+                detector=detector,
+                embedder=embedder,
+                camera=CameraMotion(),
+                detect_calls=calls,
+                embed_calls=calls,
+            )
             seconds, cpu = time.perf_counter() - began, time.process_time() - cpu
         rate = done.frames / seconds
         passes.append(
@@ -160,37 +154,9 @@ def best_pass(video: Path, options: argparse.Namespace, calls: int, threads: int
                 "share_of_bound": rate / bound,
                 "cpu_seconds_a_frame": cpu / done.frames,
                 "busy": cpu / seconds / options.cores,
-                "ready": sum(ready) / len(ready),
             }
         )
     return max(passes, key=lambda one: one["frames_a_second"])
-
-
-@contextmanager
-def sampled_threads(cores: int) -> Iterator[list[float]]:
-    """Yield a list that fills with how much of the cores this process had threads to run on, looked at now and then."""
-    samples: list[float] = []
-    done = threading.Event()
-
-    def look() -> None:
-        own = threading.get_native_id()
-        while not done.wait(_SECONDS_BETWEEN_LOOKS):
-            running = 0
-            for task in Path("/proc/self/task").iterdir():
-                try:
-                    state = (task / "stat").read_text().rpartition(") ")[2][0]
-                except (FileNotFoundError, ProcessLookupError):
-                    continue  # it ended
-                running += state == "R" and int(task.name) != own
-            samples.append(min(running, cores) / cores)
-
-    sampler = threading.Thread(target=look)
-    sampler.start()
-    try:
-        yield samples
-    finally:
-        done.set()
-        sampler.join()
 
 
 if __name__ == "__main__":

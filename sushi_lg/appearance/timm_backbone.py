@@ -82,8 +82,8 @@ def _create(model: str, file: Path | None) -> tuple[Any, dict[str, Any]]:
     except (ImportError, RuntimeError) as error:  # a torchvision made for another torch fails with a RuntimeError
         raise WeightsError(
             f"{PREFIX}{model}: timm cannot be imported ({error})",
-            "pip install 'sushi-lg[timm]'; it brings torchvision, which must fit torch, so install both together: "
-            "pip install torch torchvision timm",
+            "install it where this runs; it brings torchvision, which must fit torch, so all together: "
+            "python -m pip install torch torchvision timm",
         ) from error
     if "/" not in model and not timm.is_model(model):
         import difflib

@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "track": "Track videos, image folders or sequences with detections: trajectories out.",
     "detect": "Detect objects in videos, image folders or sequences.",
     "embed": "Describe how detections look, for tracking by appearance.",
+    "draw": "Draw trajectories on their pictures.",
     "train": "Train a tracker, or go on with a training.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",
@@ -51,6 +52,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         build_app(verb)(args=words, prog_name="sushi-lg")
     except SushiError as error:
         _fail(str(error), error.exit_code, debug)
+    except KeyboardInterrupt:
+        _fail("stopped; what is finished is kept, and the same command goes on from there", 130, debug)
     except BrokenPipeError:  # `sushi-lg ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
@@ -76,7 +79,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages, with any verb.")] = False,
 ) -> None:
-    """Offline multi-object tracking: detections in, trajectories out. `sushi-lg VERB --help` explains a verb."""
+    """Offline multi-object tracking: videos or detections in, trajectories out. `sushi-lg VERB --help` explains a verb."""
     if version:
         typer.echo(f"sushi-lg {__version__}")
         raise typer.Exit

@@ -21,6 +21,8 @@ from sushi_lg.cli.pictures import (
 )
 from sushi_lg.errors import ConfigError, DataError
 
+_DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
+
 if TYPE_CHECKING:
     from sushi_lg.data.sequence import Sequence
 
@@ -56,11 +58,11 @@ def track(
         typer.Option("--appearance", metavar="DIR", help="Galleries made by `sushi-lg embed`; none = boxes only."),
     ] = None,
     detector: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="For videos and image folders: see `sushi-lg detect`.")
-    ] = "yolox_nano",
+        str | None, typer.Option(metavar="NAME|FILE", help=f"For pictures: see `sushi-lg detect`; {_DETECTOR}.")
+    ] = None,
     embedder: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="For videos and image folders: see `sushi-lg embed`; or none.")
-    ] = "hsv",
+        str | None, typer.Option(metavar="NAME|FILE", help=f"For pictures: see `sushi-lg embed`; {_EMBEDDER}, or none.")
+    ] = None,
     camera: Annotated[
         str,
         typer.Option(metavar="auto|none", help="Estimate camera motion in pictures, read gmc.txt of sequence folders."),
@@ -91,6 +93,11 @@ def track(
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{first.stem if pictured else first.name}"
+    budget = None
+    if memory is not None:
+        from sushi_lg.tracking.memory import parse_size
+
+        budget = parse_size(memory)
     looking = Looking(on_bad_image, run["workers"], run["device"])
     # What only says how to compute is no part of the result's settings.
     workers, is_published = run.pop("workers"), run.pop("is_published")
@@ -103,10 +110,15 @@ def track(
             )
         tracker, notes = _make_tracker(settings, weights)
         known = {"recipe": recipe, **notes, "camera": camera, **run}
-        stages = (detector, None if embedder == "none" else embedder, camera)
+        stages = (detector or _DETECTOR, None if embedder == "none" else embedder or _EMBEDDER, camera)
         names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known)
     elif frame_rate is not None:
         raise ConfigError("--frame-rate is of videos and image folders", "leave it out: sequences state theirs")
+    elif detector is not None or embedder is not None:
+        raise ConfigError(
+            f"--detector and --embedder are of videos and image folders, {names[0]} has detections already",
+            f"describe them first: sushi-lg embed {names[0]} --out DIR, then track it with --appearance DIR",
+        )
     sequences, source = _open_sources(names, split, data, run["missing"])
     for sequence in sequences:
         sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
@@ -115,8 +127,10 @@ def track(
     workers = _at_once(workers, device, len(sequences))
     if tracker is None:
         tracker, notes = _make_tracker(settings, weights)
-    if memory is not None:
-        workers = _planned(memory, sequences, detections, run["on_bad_row"], workers, settings.min_score, is_published)
+    if budget is not None:
+        workers = _planned(
+            budget, sequences, detections, appearance, run["on_bad_row"], workers, settings.min_score, is_published
+        )
     _claim(
         folder,
         {
@@ -261,7 +275,7 @@ def _at_once(workers: int, device: str, sequences: int) -> int:
 
 
 def _planned(
-    memory: str,
+    budget: int,
     sequences: list[Sequence],
     stem: str | None,
     galleries: Path | None,
@@ -270,10 +284,9 @@ def _planned(
     min_score: float,
     is_published: bool,
 ) -> int:
-    """Return how many sequences may run at once within ``memory``; reads all detections once more to know."""
-    from sushi_lg.tracking.memory import parse_size, plan_memory
+    """Return how many sequences may run at once within ``budget`` bytes; reads all detections once more to know."""
+    from sushi_lg.tracking.memory import plan_memory
 
-    budget = parse_size(memory)
     read = [
         (one.name, one.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries))  # type: ignore[arg-type]
         for one in sequences

@@ -429,6 +429,12 @@ def _sequences_below(root: Path) -> str:
     below = below or sorted(str(p.parent.relative_to(root)) for p in root.glob("*/*/seqinfo.ini"))
     if below:
         return f"name a sequence inside it ({', '.join(below[:5])}{', ...' if len(below) > 5 else ''}) or a split"
+    files = [path.name for path in root.iterdir() if path.is_file() and not path.name.startswith(".")]
+    if not files and not any(root.iterdir()):
+        return "it is empty: put detections (det/<name>.txt with seqinfo.ini) or numbered images into it"
+    videos = [name for name in files if Path(name).suffix.lower() in (".mp4", ".avi", ".mkv", ".mov", ".webm")]
+    if videos:
+        return f"it holds videos: name them one by one, {root / sorted(videos)[0]}"
     return "a sequence folder holds det/<name>.txt and seqinfo.ini"
 
 
