@@ -32,6 +32,8 @@ VERBS: dict[str, str] = {
     "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code, or of fast-reid, into ours.",
     "env": "Show versions, devices and paths, for bug reports.",
 }
+_INTERRUPTED = 130  # typer's exit code after Ctrl-C
+_RESUMABLE = ("track", "detect", "embed")
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
 
 
@@ -52,8 +54,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         build_app(verb)(args=words, prog_name="sushi-lg")
     except SushiError as error:
         _fail(str(error), error.exit_code, debug)
-    except KeyboardInterrupt:
-        _fail("stopped; what is finished is kept, and the same command goes on from there", 130, debug)
+    except SystemExit as stop:
+        if stop.code == _INTERRUPTED and verb in _RESUMABLE:
+            typer.echo("stopped; what is finished is kept, and the same command goes on from there", err=True)
+        raise
     except BrokenPipeError:  # `sushi-lg ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -156,3 +156,16 @@ def test_tables_are_never_cut() -> None:
         "b" + " " * 59 + "  100.000",
     ]
     assert format_table([]) == ""
+
+
+def test_an_interrupted_verb_says_that_it_can_go_on(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sushi_lg.cli.detect.open_pictures", interrupted)
+    with pytest.raises(SystemExit) as caught:
+        main(["detect", str(tmp_path), "--out", str(tmp_path / "out")])
+    assert caught.value.code == 130
+    assert "the same command goes on" in capsys.readouterr().err

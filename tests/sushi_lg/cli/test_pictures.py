@@ -21,6 +21,7 @@ from sushi_lg.cli.progress import download_lines, show_progress
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.trajectory_io import read_trajectories
+from sushi_lg.data.video import probe_video
 from sushi_lg.errors import WeightsError
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
@@ -353,3 +354,28 @@ def test_progress_on_a_terminal(monkeypatch: pytest.MonkeyPatch, capsys: pytest.
         update(4)
         update(10)
     assert "walk" in capsys.readouterr().err
+
+
+def test_what_was_tracked_is_drawn(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "out"
+    assert run("track", video, "--weights", weights, "--out", out, "--embedder", "none") == 0
+    assert run("draw", out / "tracks" / "walk.txt", video) == 0  # the table beside the text
+    made = probe_video(out / "tracks" / "walk.mp4")
+    assert made.length == FRAMES and made.width >= 128
+    assert f"wrote {out / 'tracks' / 'walk.mp4'} ({FRAMES} frames, " in capsys.readouterr().out
+    short = write_lossless(tmp_path / "short.mkv", moving_squares(5))
+    assert run("draw", out / "tracks" / "walk.parquet", short, "--out", tmp_path / "no.mp4") == DATA
+    assert f"of frames 1 to {FRAMES}, but {short} has 5" in capsys.readouterr().err
+    assert not (tmp_path / "no.mp4").exists()
+    assert run("draw", out / "tracks" / "nobody.parquet", video) == DATA
+
+
+def test_memory_is_planned_for_videos_too(
+    video: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run("track", video, "--weights", weights, "--out", tmp_path / "a", "--memory", "lots") == CONFIG
+    assert not (tmp_path / "a").exists()  # refused before the work
+    assert run("track", video, "--weights", weights, "--out", tmp_path / "a", "--memory", "64GB") == 0
+    assert "memory: about" in capsys.readouterr().err

@@ -173,3 +173,29 @@ def test_mistakes_are_named(
     error = capsys.readouterr().err
     assert error.startswith("error: ") and message in error
     assert not Path("runs").exists()
+
+
+def test_memory(world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(world / "one", world / "two", "--weights", weights, "--out", tmp_path / "out", "--memory", "64GB") == 0
+    assert "memory: about" in capsys.readouterr().err
+    assert run(world / "one", "--weights", weights, "--out", tmp_path / "other", "--memory", "1MB") == CONFIG
+    assert "--memory is below that" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+@pytest.mark.parametrize("option", ["--detector", "--embedder"])
+def test_what_is_of_pictures_is_refused_for_sequences(
+    world: Path, weights: Path, option: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(world / "one", "--weights", weights, option, "hsv") == CONFIG
+    assert "has detections already" in capsys.readouterr().err
+
+
+def test_what_is_neither_a_video_nor_a_split(
+    world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "notes.txt").write_text("buy milk\n")
+    assert run(tmp_path / "notes.txt", "--weights", weights, "--data", world) == DATA
+    assert "neither a video nor a split file" in capsys.readouterr().err
+    (tmp_path / "empty").mkdir()
+    assert run(tmp_path / "empty", "--weights", weights) == DATA
+    assert "it is empty" in capsys.readouterr().err
