@@ -83,7 +83,7 @@ def _root(
     version: Annotated[bool, typer.Option("--version", help="Show the version and exit.")] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks and debug messages, with any verb.")] = False,
 ) -> None:
-    """Offline multi-object tracking: videos or detections in, trajectories out. `sushi-lg VERB --help` explains a verb."""
+    """Offline multi-object tracking: videos or detections in, trajectories out. `sushi-lg VERB --help` tells more."""
     if version:
         typer.echo(f"sushi-lg {__version__}")
         raise typer.Exit

@@ -95,9 +95,8 @@ def read_split(name: str) -> Split:
     for key, allowed in (("dataset", tuple(LAYOUTS)), ("view", VIEWS)):
         if header.get(key) not in allowed:
             if not header.keys() & {"dataset", "part"}:
-                raise DataError(
-                    f"{path}: neither a video nor a split file", "a split file has a line '# dataset: NAME'"
-                )
+                remedy = "a split file has a line '# dataset: NAME'"
+                raise DataError(f"{path}: neither a video nor a split file", remedy)
             raise DataError(f"{path}: '# {key}:' is {header.get(key)!r}", f"write one of {', '.join(allowed)}")
     if not sequences:
         raise DataError(f"{path}: no sequence listed", "write one sequence name a line")
