@@ -124,7 +124,11 @@ def measure(task: Task) -> dict[str, Any]:
                 run()
             work = counter.work
         waits = None
-        if task.roofline and detections is not None and len(detections) <= _MOST_COUNTED:
+        if (
+            task.roofline
+            and detections is not None
+            and len(detections) * max(task.embedding_width, 500) <= _MOST_COUNTED
+        ):
             waits = count_waits(tracker, detections)
     seconds, clock = best
     return {
@@ -180,7 +184,7 @@ Run = Callable[[], tuple[int, int]]
 """Does the work once; returns the numbers of detections and of trajectories."""
 
 
-_MOST_COUNTED = 50_000  # detections: the way of a GPU holds more at once than a CPU has to
+_MOST_COUNTED = 25_000_000  # numbers: the way of a GPU gathers vectors of all pairs, which takes a CPU minutes
 
 
 def _prepare(
