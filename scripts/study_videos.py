@@ -54,8 +54,9 @@ def main() -> None:
     truths = {name: _truth(arguments.data, path) for name, path in TRUTH.items()}
     folder = arguments.out / "seen"
     detector = load_detector(arguments.detector)
+    embedders = {name: load_embedder(name) for name in arguments.embedders}
     for name in TRUTH:
-        for embedder in [None, *map(load_embedder, arguments.embedders)]:
+        for embedder in [None, *embedders.values()]:
             source = open_frames(arguments.videos / f"{name}.mp4")
             calls = usable_cores()
             perceive(
@@ -69,11 +70,11 @@ def main() -> None:
             )
     tracker = load_tracker(weights_path(arguments.weights))
     results = {other.partition("=")[0]: Path(other.partition("=")[2]) for other in arguments.other}
-    for way in ["boxes", *arguments.embedders]:
+    for way in ["boxes", *embedders]:
         results[way] = arguments.out / way / "tracks"
         for name, truth in truths.items():
             sequence = _view(open_sequence(folder / name, truth.info.layout), name)
-            galleries = None if way == "boxes" else folder / name / "appearance" / load_embedder(way).name
+            galleries = None if way == "boxes" else folder / name / "appearance" / embedders[way].name
             list(track_sequences(tracker, [sequence], arguments.out / way, stem=detector.name, galleries=galleries))
     rows, scores = [], {}
     for way, tracks in results.items():

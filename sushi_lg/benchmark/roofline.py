@@ -15,9 +15,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from sushi_lg.benchmark.operations import PrimitiveOperations
 from sushi_lg.timing import StageClock
 
 _VIEWS = frozenset(
@@ -84,7 +84,7 @@ def _fastest(action: Callable[[], object], repeat: int, wait: Callable[[], None]
 
 
 @dataclass
-class WorkCounter(TorchDispatchMode):
+class WorkCounter(PrimitiveOperations):
     """Counts the work of every stage while it is active; slow, so nothing is timed meanwhile.
 
     Attributes:
@@ -98,20 +98,8 @@ class WorkCounter(TorchDispatchMode):
     def __post_init__(self) -> None:
         super().__init__()
 
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        kwargs = kwargs or {}
-        # Inference mode hands over composite operations whole; their parts are what is counted.
-        if func is not torch.ops.prim.device.default:
-            with self:
-                parts = func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
+        """Run one operation and note what it took."""
         result = func(*args, **kwargs)
         name = func.overloadpacket.__name__
         if name in _VIEWS:

@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten
 
+from sushi_lg.benchmark.operations import PrimitiveOperations
 from sushi_lg.host import like_on_a_gpu
 from sushi_lg.structures import Detections
 from sushi_lg.timing import measure_stages
@@ -115,27 +115,14 @@ def counting(add: Callable[[int], None]) -> Iterator[None]:
         yield
 
 
-class _Operations(TorchDispatchMode):
+class _Operations(PrimitiveOperations):
     """Sees what reaches the device."""
 
     def __init__(self, add: Callable[[int], None]) -> None:
         super().__init__()
         self.add = add
 
-    def __torch_dispatch__(
-        self,
-        func: Any,  # noqa: ANN401
-        types: Any,  # noqa: ANN401
-        args: tuple[Any, ...] = (),
-        kwargs: dict[str, Any] | None = None,
-    ) -> Any:  # noqa: ANN401
-        kwargs = kwargs or {}
-        # Inference mode hands over composite operations whole; their parts are what is counted.
-        if func is not torch.ops.prim.device.default:
-            with self:
-                parts = func.decompose(*args, **kwargs)
-            if parts is not NotImplemented:
-                return parts
+    def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         self.add(_waits(func.overloadpacket.__name__, args, kwargs))
         return func(*args, **kwargs)
 

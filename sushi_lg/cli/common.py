@@ -18,6 +18,9 @@ OverridesArgument = Annotated[
     list[str] | None, typer.Argument(metavar="[key=value]...", help="Single settings, the last word.")
 ]
 DataOption = Annotated[Path, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")]
+OptionalDataOption = Annotated[
+    Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
+]
 JsonOption = Annotated[
     Path | None, typer.Option("--json", metavar="FILE", help="Write the same for machines; - is standard output.")
 ]

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import Choice, split_words
+from sushi_lg.cli.common import Choice, OptionalDataOption, split_words
 from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell
 
 DEFAULT_DETECTOR = "yolox_nano"
@@ -27,9 +27,7 @@ def detect(
         str, typer.Option(metavar="NAME|FILE", help="Name in configs/models, a file, or NAME=FILE.")
     ] = DEFAULT_DETECTOR,
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to look for; persons when left out.")] = None,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
-    ] = None,
+    data: OptionalDataOption = None,
     frames: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Pictures of sequence folders: a video, or the folder that holds it."),

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import Choice, split_words
+from sushi_lg.cli.common import Choice, OptionalDataOption, split_words
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -37,9 +37,7 @@ def embed(
     embedder: Annotated[
         str, typer.Option(metavar="NAME|FILE", help="hsv, a name in configs/models, a file, or NAME=FILE.")
     ] = DEFAULT_EMBEDDER,
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
-    ] = None,
+    data: OptionalDataOption = None,
     frames: Annotated[
         Path | None,
         typer.Option(metavar="PATH", help="Where the pictures are: a video, or the folder that holds it."),

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import Choice, ConfigOption, find_device, format_table, split_words
+from sushi_lg.cli.common import Choice, ConfigOption, OptionalDataOption, find_device, format_table, split_words
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -42,9 +42,7 @@ def track(
             help="Videos, image folders, sequence folders with detections, or one split name under --data.",
         ),
     ],
-    data: Annotated[
-        Path | None, typer.Option("--data", metavar="ROOT", help="Folder that holds the data sets.")
-    ] = None,
+    data: OptionalDataOption = None,
     detections: Annotated[
         str | None, typer.Option(metavar="STEM", help="Which file in det/; may be left out where there is one.")
     ] = None,

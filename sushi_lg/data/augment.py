@@ -203,7 +203,7 @@ def overlay(clip: Clip, guests: Clip, rng: np.random.Generator) -> Clip:
     is_guest = np.concatenate([np.zeros(len(clip), dtype=bool), np.ones(len(guests), dtype=bool)])
     order = np.argsort(np.concatenate([clip.frame, guests.frame]), kind="stable")
     both = concatenate(replace(clip, camera=None), guests)
-    covered = _covered_share(both, is_guest[order])
+    covered, _ = covered_by(both, is_guest[order])
     least = both.score.min()  # below it nothing was kept of these detections
     smooth = _smooth_noise(both.identity, 5, rng)
     is_missed = (covered > 0) & (covered + 0.12 * smooth[:, 0] > rng.uniform(0.6, 0.95))
@@ -247,7 +247,7 @@ def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
         truth: a clip whose rows are ground-truth boxes.
         rng: source of chance.
     """
-    covered = _covered_share(truth)
+    covered, _ = covered_by(truth)
     skill = rng.uniform(0.6, 1.0)
     smooth = _smooth_noise(truth.identity, 6, rng)
     visibility = 1 - covered
@@ -269,12 +269,19 @@ def imagine_detections(truth: Clip, rng: np.random.Generator) -> Clip:
     return seen.select(~is_missed)
 
 
-def _covered_share(clip: Clip, side: np.ndarray | None = None) -> np.ndarray:
-    """Return (N,) the largest share of each box covered by a box of its frame that reaches lower in the picture.
+def covered_by(clip: Clip, side: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
+    """Find who stands in front of whom.
 
-    With ``side`` (N,), only boxes of another side cover.
+    Args:
+        clip: N detections sorted by frame.
+        side: (N,); where given, only boxes of another side cover.
+
+    Returns:
+        (N,) the largest share of each box covered by a box of its frame that reaches lower in the picture, and (N,)
+        int64 the row of that box, -1 where nobody covers anything.
     """
     covered = np.zeros(len(clip))
+    by = np.full(len(clip), -1)
     boxes = clip.boxes_xyxy.astype(np.float64)
     bounds = np.searchsorted(clip.frame, np.arange(clip.length + 1))
     for low, high in pairwise(bounds):
@@ -289,8 +296,10 @@ def _covered_share(clip: Clip, side: np.ndarray | None = None) -> np.ndarray:
         if side is not None:
             overlap[side[low:high, None] == side[None, low:high]] = 0
         area = (frame_boxes[:, 2:] - frame_boxes[:, :2]).prod(axis=1)
-        covered[low:high] = overlap.max(axis=1) / np.maximum(area, 1e-6)
-    return np.minimum(covered, 1)
+        most = overlap.max(axis=1)
+        covered[low:high] = most / np.maximum(area, 1e-6)
+        by[low:high] = np.where(most > 0, low + overlap.argmax(axis=1), -1)
+    return np.minimum(covered, 1), by
 
 
 def _position_in_run(run: np.ndarray) -> np.ndarray:

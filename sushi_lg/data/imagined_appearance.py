@@ -17,6 +17,7 @@ from itertools import pairwise
 import numpy as np
 from scipy.signal import lfilter
 
+from sushi_lg.data.augment import covered_by
 from sushi_lg.data.clips import Clip
 
 _WIDTHS = (12, 16, 24, 32, 48)
@@ -41,7 +42,7 @@ def imagine_appearance(clip: Clip, rng: np.random.Generator) -> Clip:
     stray = clip.identity < 0
     background = _background(clip, width, rng)
     own[stray] = background[stray]
-    covered, by = _covered_by(clip)
+    covered, by = covered_by(clip)
     # A false detection shows any part of whom it overlaps.
     mixed = np.where(stray, rng.uniform(0, 1, len(clip)), covered**1.3 * rng.uniform(0.2, 0.8))
     mixed = np.where(by >= 0, np.clip(mixed, 0, 1), 0.0)[:, None]
@@ -145,25 +146,6 @@ def _background(clip: Clip, width: int, rng: np.random.Generator) -> np.ndarray:
     place = np.concatenate([(boxes[:, :2] + size / 2) / height, np.log(np.maximum(size, 1) / height)], axis=1)
     waves = rng.normal(size=(4, width)) * np.array([[1.5], [1.5], [2.0], [2.0]])
     return _unit(np.cos(place @ waves + rng.uniform(0, 2 * np.pi, width)))
-
-
-def _covered_by(clip: Clip) -> tuple[np.ndarray, np.ndarray]:
-    """Return (N,) the share of each box covered by the box that covers most of it from in front, and its row or -1."""
-    covered = np.zeros(len(clip))
-    by = np.full(len(clip), -1)
-    boxes = clip.boxes_xyxy.astype(np.float64)
-    for low, high in pairwise(np.searchsorted(clip.frame, np.arange(clip.length + 1))):
-        if high - low < 2:
-            continue
-        frame = boxes[low:high]
-        inner = np.minimum(frame[:, None, 2:], frame[None, :, 2:]) - np.maximum(frame[:, None, :2], frame[None, :, :2])
-        overlap = np.clip(inner, 0, None).prod(axis=2)
-        overlap[frame[None, :, 3] <= frame[:, None, 3]] = 0
-        share = overlap / np.maximum((frame[:, 2:] - frame[:, :2]).prod(axis=1), 1e-6)[:, None]
-        most = share.argmax(axis=1)
-        covered[low:high] = np.minimum(share.max(axis=1), 1)
-        by[low:high] = np.where(share.max(axis=1) > 0, low + most, -1)
-    return covered, by
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:

@@ -6,7 +6,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-import torch
 import yaml
 from synthetic import write_world
 
@@ -14,23 +13,8 @@ from sushi_lg.cli.app import main
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.trajectory_io import read_trajectories
 from sushi_lg.tracking.recipe import TrackerConfig
-from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.tracking.weights import WeightsInfo, save_weights
 
 DATA, CONFIG = 3, 4  # exit codes
-
-
-@pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    torch.manual_seed(0)
-    tracker = HierarchicalTracker(TrackerConfig())
-    with torch.no_grad():
-        for block in tracker.scorer.blocks.values():
-            block.edge_classifier.layers[-1].bias += 9  # above the strictest threshold
-        tracker.verifier.layers[-1].bias += 9
-    path = tmp_path_factory.mktemp("weights") / "random.safetensors"
-    save_weights(path, tracker.state_dict(), WeightsInfo(TrackerConfig()))
-    return path
 
 
 @pytest.fixture
