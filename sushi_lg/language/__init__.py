@@ -1,0 +1,1 @@
+"""Words for tracking: descriptions of people and scenes, and what turns them into vectors that teach."""
