@@ -25,6 +25,7 @@ _DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
 
 if TYPE_CHECKING:
     from sushi_lg.data.sequence import Sequence
+    from sushi_lg.nn.appearance_encoder import AppearanceConfig
 
 
 class Precision(enum.Enum):
@@ -108,8 +109,10 @@ def track(
             )
         tracker, notes = _make_tracker(settings, weights)
         known = {"recipe": recipe, **notes, "camera": camera, **run}
-        stages = (detector or _DETECTOR, None if embedder == "none" else embedder or _EMBEDDER, camera)
-        names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known)
+        learned = _learned(tracker)
+        usual = learned.embedder if learned is not None else _EMBEDDER
+        stages = (detector or _DETECTOR, None if embedder == "none" else embedder or usual, camera)
+        names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known, learned)
     elif frame_rate is not None:
         raise ConfigError("--frame-rate is of videos and image folders", "leave it out: sequences state theirs")
     elif detector is not None or embedder is not None:
@@ -125,6 +128,7 @@ def track(
     workers = _at_once(workers, device, len(sequences))
     if tracker is None:
         tracker, notes = _make_tracker(settings, weights)
+    _refuse_other_looks(_learned(tracker), embedders, notes["weights"])
     if budget is not None:
         workers = _planned(
             budget, sequences, detections, appearance, run["on_bad_row"], workers, settings.min_score, is_published
@@ -203,10 +207,12 @@ def _look(
     looking: Looking,
     frame_rate: float | None,
     known: dict[str, Any],
+    learned: AppearanceConfig | None,
 ) -> tuple[list[str], str, Path | None]:
     """Make sequence folders of videos and image folders; return them, the detections' name and the galleries.
 
-    Stops before the work where ``folder`` holds tracks of other settings than those ``known`` and the stages.
+    Stops before the work where ``folder`` holds tracks of other settings than those ``known`` and the stages, and where
+    the weights have ``learned`` to read vectors of another embedder.
     """
     from sushi_lg.appearance.camera_motion import CameraMotion
     from sushi_lg.appearance.registry import load_embedder
@@ -226,13 +232,15 @@ def _look(
     describing, embed_calls = (None, 1) if embedder is None else looking.load(load_embedder, embedder)
     galleries = None if describing is None else folder / "appearance" / describing.name
     look = "" if describing is None else f"{describing.name} {describing.fingerprint()}"
+    looks = {source.name: look for source in opened if look}
+    _refuse_other_looks(learned, looks, known["weights"])
     _refuse_other_settings(
         folder,
         {
             "sequences": [str((folder / source.name).absolute()) for source in opened],
             **known,
             "detections": network.name,
-            "appearance": {source.name: look for source in opened if look},
+            "appearance": looks,
         },
     )
     motion = CameraMotion() if camera == "auto" else None
@@ -261,6 +269,27 @@ def _embedders(galleries: Path | None, sequences: list[Sequence]) -> dict[str, s
         return {}
     about = {sequence.name: open_gallery(galleries, sequence.name).about for sequence in sequences}
     return {name: f"{one.embedder} {one.fingerprint}" for name, one in about.items()}
+
+
+def _learned(tracker: Any) -> AppearanceConfig | None:  # noqa: ANN401 - one of two recipes
+    """Return what the weights have learned about looks; None where they take vectors of any embedder."""
+    from sushi_lg.tracking.tracker import HierarchicalTracker
+
+    learned = tracker.config.appearance if isinstance(tracker, HierarchicalTracker) else None
+    return learned if learned is not None and learned.dim else None
+
+
+def _refuse_other_looks(learned: AppearanceConfig | None, embedders: dict[str, str], weights: object) -> None:
+    """Stop where galleries are not by the embedder whose vectors the weights have learned to read."""
+    if learned is None:
+        return
+    for name, text in embedders.items():
+        if text != f"{learned.embedder} {learned.fingerprint}":
+            raise DataError(
+                f"{name}: the gallery is by {text.split()[0]} ({text.split()[1][:12]}), weights {weights} were trained "
+                f"with {learned.embedder} ({learned.fingerprint[:12]})",
+                f"make galleries with `sushi-lg embed --embedder {learned.embedder}`, or choose other --weights",
+            )
 
 
 def _at_once(workers: int, device: str, sequences: int) -> int:

@@ -148,15 +148,36 @@ def add_spurious(clip: Clip, per_frame: float, rng: np.random.Generator) -> Clip
         frame_rate=clip.frame_rate,
         image_size=clip.image_size,
         length=clip.length,
+        embedding=None if clip.embedding is None else _stray_vectors(clip, source, near, run, rng)[inside],
+        sentence=None if clip.sentence is None else np.full(int(inside.sum()), -1),
     )
     return concatenate(clip, extra)
 
 
+def _stray_vectors(
+    clip: Clip, source: np.ndarray, near: np.ndarray, run: np.ndarray, rng: np.random.Generator
+) -> np.ndarray:
+    """Return vectors for false detections: partly somebody's where they are near him, else of false detections."""
+    assert clip.embedding is not None
+    other = np.repeat(rng.integers(0, len(clip), len(run)), run)
+    stray = np.flatnonzero(clip.is_object == BACKGROUND)
+    if len(stray):  # what the detector took for people elsewhere in this video
+        other = np.repeat(stray[rng.integers(0, len(stray), len(run))], run)
+    share = np.repeat(rng.uniform(0.2, 0.8, len(run)), run)
+    share = np.where(near, share, 0.0)[:, None]
+    vectors = clip.embedding.astype(np.float32)
+    return (share * vectors[source] + (1 - share) * vectors[other]).astype(clip.embedding.dtype)
+
+
 def concatenate(first: Clip, second: Clip) -> Clip:
-    """Return the detections of both, sorted by frame."""
-    camera = None
+    """Return the detections of both, sorted by frame; what only one of them knows is left out."""
+    camera = embedding = sentence = None
     if first.camera is not None and second.camera is not None:
         camera = np.concatenate([first.camera, second.camera])
+    if first.embedding is not None and second.embedding is not None:
+        embedding = np.concatenate([first.embedding, second.embedding])
+    if first.sentence is not None and second.sentence is not None:
+        sentence = np.concatenate([first.sentence, second.sentence])
     return replace(
         first,
         frame=np.concatenate([first.frame, second.frame]),
@@ -166,6 +187,8 @@ def concatenate(first: Clip, second: Clip) -> Clip:
         is_object=np.concatenate([first.is_object, second.is_object]),
         truth_xyxy=np.concatenate([first.truth_xyxy, second.truth_xyxy]),
         camera=camera,
+        embedding=embedding,
+        sentence=sentence,
     ).sorted()
 
 

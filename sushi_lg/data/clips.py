@@ -32,7 +32,10 @@ class Clip:
         frame_rate: frames per second.
         image_size: width, height in pixels.
         length: frames of the clip.
-        embedding: (N, D) float32 appearance vectors, or None.
+        embedding: (N, D) float32 or float16 appearance vectors, or None.
+        sentence: (N,) int64, number of the sentence that describes each detection's person; -1 = none. None where no
+            language guides the training.
+        scene: number of the sentence that describes the scene; -1 = none.
     """
 
     frame: np.ndarray
@@ -46,6 +49,8 @@ class Clip:
     image_size: tuple[float, float]
     length: int
     embedding: np.ndarray | None = None
+    sentence: np.ndarray | None = None
+    scene: int = -1
 
     def __len__(self) -> int:
         return len(self.frame)
@@ -62,6 +67,7 @@ class Clip:
             truth_xyxy=self.truth_xyxy[index],
             camera=None if self.camera is None else self.camera[index],
             embedding=None if self.embedding is None else self.embedding[index],
+            sentence=None if self.sentence is None else self.sentence[index],
         )
 
     def cut(self, first: int, length: int) -> Self:

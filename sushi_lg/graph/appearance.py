@@ -94,11 +94,11 @@ class TrackletLooks(Record):
     lasting: Tensor
 
 
-@torch.no_grad()
 def measure_looks(detections: Detections, overlap: Tensor) -> Looks | None:
     """Return the looks of all detections, or None where they carry no vectors.
 
-    Wide vectors are reduced by one projection for the whole batch.
+    Wide vectors are reduced by one projection for the whole batch. Gradients reach the vectors, not the scale on which
+    they are compared.
 
     Args:
         detections: N detections, with ``embedding`` (N, any width) of any scale; a row of zeros says nothing.
@@ -109,19 +109,16 @@ def measure_looks(detections: Detections, overlap: Tensor) -> Looks | None:
     """
     if detections.embedding is None:
         return None
-    blocks = detections.embedding.split(_ROWS)
-    if not all([bool(torch.isfinite(block).all()) for block in blocks]):
-        raise DataError("appearance vectors hold NaN or infinity", "make them again with `sushi-lg embed`")
-    known = torch.cat([(block != 0).any(dim=1) for block in blocks])
+    known, clear = _known(detections, overlap)
     visible = (1 - overlap[:, 1]).clamp(min=0.02)
-    clear = known & (overlap[:, 0] < _CLEAR_IOU)
     with _full_precision(known):
         vectors = _centred(detections, known, clear)
-        known = known & (vectors.square().sum(dim=1) > 0.5)
-        quality = visible.square() * _inside_share(detections) * detections.score.clamp(0.05, 1) * known
-        clear = clear & known
-        other = _Statistic(detections, 0.0, *_strangers(detections, vectors, clear, _NEIGHBOURS))
-        same = _Statistic(detections, _PRIOR_ALIKE, *_followers(detections, vectors, clear))
+        with torch.no_grad():
+            known = known & (vectors.square().sum(dim=1) > 0.5)
+            quality = visible.square() * _inside_share(detections) * detections.score.clamp(0.05, 1) * known
+            clear = clear & known
+            other = _Statistic(detections, 0.0, *_strangers(detections, vectors, clear, _NEIGHBOURS))
+            same = _Statistic(detections, _PRIOR_ALIKE, *_followers(detections, vectors, clear))
     pooled = ((other.deviation.square() + same.deviation.square()) / 2).sqrt()
     return Looks(
         vectors=vectors,
@@ -135,19 +132,39 @@ def measure_looks(detections: Detections, overlap: Tensor) -> Looks | None:
     )
 
 
-@torch.no_grad()
+def centred_rows(detections: Detections, overlap: Tensor) -> Iterator[tuple[slice, Tensor]]:
+    """Yield slices of the detections and their vectors (rows, D) for an encoder, a block at a time.
+
+    They are of length 1 without what all people of a clip share, such as its light; zeros where nothing is known.
+
+    Args:
+        detections: N detections with ``embedding`` (N, D).
+        overlap: (N, 3) output of ``overlap_features``.
+
+    Raises:
+        DataError: vectors that are not finite.
+    """
+    known, clear = _known(detections, overlap)
+    with _full_precision(known):
+        common_part = _common_part(detections, known, clear)
+        for rows, part in _unit_rows(detections):
+            yield rows, _without(part, common_part[detections.clip[rows]], known[rows])
+
+
 def tracklet_looks(looks: Looks, tracklets: Tracklets) -> TrackletLooks:
     """Return means and views of tracklets."""
     order = tracklets.order
     with _full_precision(looks.vectors):
         weighted = looks.vectors[order] * looks.quality[order, None]
         total = torch.segment_reduce(weighted, "sum", lengths=tracklets.length, axis=0, unsafe=True)
-        views = _views(looks, tracklets)
+        with torch.no_grad():
+            views = _views(looks, tracklets)
+            lasting = _lasting(looks, tracklets, views)
         return TrackletLooks(
             mean=normalize(total),
             known=total.square().sum(dim=1) > 0,
             views=views,
-            lasting=_lasting(looks, tracklets, views),
+            lasting=lasting,
         )
 
 
@@ -158,7 +175,6 @@ def mean_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, earlier
     return torch.where(of.known[earlier] & of.known[later], values, torch.full_like(values, 0.5))
 
 
-@torch.no_grad()
 def edge_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, edge_index: Tensor) -> Tensor:
     """Return (E, 11) features of edges: how alike both tracklets look, and how much that is worth.
 
@@ -194,7 +210,6 @@ def edge_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, edge_in
     return torch.stack(columns, dim=1) * (total > 0)[:, None]
 
 
-@torch.no_grad()
 def node_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, rows: slice | Tensor) -> Tensor:
     """Return (R, 4) features of the tracklets ``rows``: how much they look like themselves; 0 without vectors."""
     clip = tracklets.clip[rows]
@@ -227,11 +242,34 @@ def _shown(looks: Looks, views: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 # --------------------------------------------------------------------------------------------------------- vectors
 
 
-def _centred(detections: Detections, known: Tensor, clear: Tensor) -> Tensor:
-    """Return (N, at most 64) unit vectors without what strangers share; zeros where nothing is known.
+def _known(detections: Detections, overlap: Tensor) -> tuple[Tensor, Tensor]:
+    """Return (N,) bool, where vectors say anything, and (N,) bool, where they say it of one person."""
+    assert detections.embedding is not None
+    blocks = detections.embedding.detach().split(_ROWS)
+    if not all([bool(torch.isfinite(block).all()) for block in blocks]):
+        raise DataError("appearance vectors hold NaN or infinity", "make them again with `sushi-lg embed`")
+    known = torch.cat([(block != 0).any(dim=1) for block in blocks])
+    return known, known & (overlap[:, 0] < _CLEAR_IOU)
 
-    The mean of all vectors is mostly whoever is seen most. Only as much of it is taken away as the cosine of strangers
-    says that they have in common.
+
+def _centred(detections: Detections, known: Tensor, clear: Tensor) -> Tensor:
+    """Return (N, at most 64) unit vectors without what strangers share; zeros where nothing is known."""
+    assert detections.embedding is not None
+    common_part = _common_part(detections, known, clear)
+    width = detections.embedding.shape[1]
+    basis = _basis(detections, known, common_part) if width > MOST_DIMENSIONS else None
+    parts = [
+        _without(part, common_part[detections.clip[rows]], known[rows], basis) for rows, part in _unit_rows(detections)
+    ]
+    return torch.cat(parts)
+
+
+@torch.no_grad()
+def _common_part(detections: Detections, known: Tensor, clear: Tensor) -> Tensor:
+    """Return (C, D) what the vectors of a clip share.
+
+    The mean of all vectors is mostly whoever is seen most. Only as much of it is taken as the cosine of strangers says
+    that they have in common.
     """
     assert detections.embedding is not None
     clip, clips = detections.clip, detections.num_clips
@@ -241,16 +279,15 @@ def _centred(detections: Detections, known: Tensor, clear: Tensor) -> Tensor:
     common = _Statistic(detections, 0.0, *_strangers(detections, detections.embedding, clear, 1)).mean
     length = torch.linalg.vector_norm(mean, dim=1)
     share = torch.minimum(common.clamp(min=0).sqrt(), length.to(torch.float32))
-    common_part = normalize(mean, dim=1).to(torch.float32) * share[:, None]
-    width = detections.embedding.shape[1]
-    basis = _basis(detections, known, common_part) if width > MOST_DIMENSIONS else None
-    result = torch.zeros(len(clip), min(width, MOST_DIMENSIONS), device=clip.device)
-    for rows, part in _unit_rows(detections):
-        centred = part - common_part[clip[rows]]
-        centred = centred if basis is None else centred @ basis
-        left = torch.linalg.vector_norm(centred, dim=1, keepdim=True)
-        result[rows] = normalize(centred) * ((left > _NOTHING) & known[rows, None])
-    return result
+    return normalize(mean, dim=1).to(torch.float32) * share[:, None]
+
+
+def _without(vectors: Tensor, common_part: Tensor, known: Tensor, basis: Tensor | None = None) -> Tensor:
+    """Return (K, D or less) unit vectors without the common part of their clips; zeros where nothing is left."""
+    centred = vectors - common_part
+    centred = centred if basis is None else centred @ basis
+    left = torch.linalg.vector_norm(centred.detach(), dim=1, keepdim=True)
+    return normalize(centred) * ((left > _NOTHING) & known[:, None])
 
 
 def _unit_rows(detections: Detections) -> Iterator[tuple[slice, Tensor]]:
@@ -261,6 +298,7 @@ def _unit_rows(detections: Detections) -> Iterator[tuple[slice, Tensor]]:
         yield rows, normalize(detections.embedding[rows].to(torch.float32))
 
 
+@torch.no_grad()
 def _basis(detections: Detections, known: Tensor, common_part: Tensor) -> Tensor:
     """Return (D, 64): the directions in which vectors differ most."""
     assert detections.embedding is not None

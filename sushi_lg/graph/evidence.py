@@ -158,7 +158,7 @@ class EvidenceBuilder:
                 values = values.masked_fill(tracklets.successor[from_node] == to_node, 0.0)
             return values[:, None]
 
-        with stage("candidates"):
+        with stage("candidates"), torch.no_grad():  # which pairs are asked about is nothing to learn from
             pairs, measured, _, considered = nearest_pairs(
                 low, high, cost, self.num_neighbours, keep=lambda pairs, measured, is_near: is_near.all(dim=0)
             )

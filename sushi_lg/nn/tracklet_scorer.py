@@ -158,7 +158,12 @@ class TrackletBlock(nn.Module):
         with in_float32(nodes.device):
             logits = torch.stack([self.edge_classifier(latent.to(exact)).squeeze(-1) for latent in history])
             node_logits = self.node_classifier(nodes.to(exact)).squeeze(-1)
-        return LevelScores(step_logits=logits, probability=logits[-1].mean(dim=0).sigmoid(), node_logits=node_logits)
+        return LevelScores(
+            step_logits=logits,
+            probability=logits[-1].mean(dim=0).sigmoid(),
+            node_logits=node_logits,
+            latents=torch.stack(history).mean(dim=1) if self.training else None,
+        )
 
     def _encode(self, graph: LevelGraph) -> tuple[Tensor, Tensor]:
         """Encode nodes, and edges from their own features and, uncompressed, those of both ends.

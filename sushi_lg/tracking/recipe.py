@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sushi_lg.errors import ConfigError
 from sushi_lg.graph.evidence import EvidenceConfig
 from sushi_lg.graph.second_look import SecondLookConfig
+from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 
 
@@ -111,6 +112,7 @@ class TrackerConfig:
         levels: the hierarchy, lowest first.
         evidence: what nodes and edges know.
         second_look: where levels with a second look cut.
+        appearance: what the tracker has learned about how people look.
         blocks: widths of the network blocks, by the names that ``slot`` of the levels uses.
         output: finishing.
     """
@@ -119,6 +121,7 @@ class TrackerConfig:
     levels: list[LevelConfig] = field(default_factory=default_levels)
     evidence: EvidenceConfig = field(default_factory=EvidenceConfig)
     second_look: SecondLookConfig = field(default_factory=SecondLookConfig)
+    appearance: AppearanceConfig = field(default_factory=AppearanceConfig)
     blocks: dict[str, ScorerConfig] = field(default_factory=default_blocks)
     output: OutputConfig = field(default_factory=OutputConfig)
 
@@ -146,6 +149,7 @@ class TrackerConfig:
             widths.validate(name)
         self.evidence.validate()
         self.second_look.validate()
+        self.appearance.validate()
         self.output.validate()
         gaps = [level.max_gap for level in self.levels]
         if gaps != sorted(gaps):

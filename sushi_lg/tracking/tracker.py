@@ -8,7 +8,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,7 +16,8 @@ from torch import Tensor, nn
 
 from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
-from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, Looks, measure_looks
+from sushi_lg.errors import WeightsError
+from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, Looks, centred_rows, measure_looks
 from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.kinematics import count_frames
@@ -27,12 +28,13 @@ from sushi_lg.graph.refinement import OFFSETS, mean_step, move_boxes, neighbour_
 from sushi_lg.graph.second_look import places_to_cut
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets, in_groups, split
+from sushi_lg.nn.appearance_encoder import AppearanceEncoder
 from sushi_lg.nn.mlp import MLP
-from sushi_lg.nn.precision import products_in
+from sushi_lg.nn.precision import in_float32, products_in
 from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, TrackletScorer
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.solver.structures import Accepted
-from sushi_lg.structures import Detections
+from sushi_lg.structures import Detections, Record
 from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, finish
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
@@ -63,6 +65,19 @@ class ThresholdMatching:
         return maximum_weight_matching(graph.edge_index, log_odds - self.offset, graph.num_nodes)
 
 
+@dataclass(frozen=True)
+class Encoded(Record):
+    """Output of the appearance encoder.
+
+    Attributes:
+        hidden: (N, H), between the two layers; None in tracking.
+        embedding: (N, d) of length 1; 0 where nothing is known.
+    """
+
+    hidden: Tensor | None
+    embedding: Tensor
+
+
 class HierarchicalTracker(nn.Module):
     """Network and hierarchy of the default recipe.
 
@@ -83,6 +98,7 @@ class HierarchicalTracker(nn.Module):
             [level.slot for level in config.levels],
             config.blocks,
         )
+        self.appearance = AppearanceEncoder(config.appearance) if config.appearance.dim else None
         self.verifier_norm = FeatureNorm(NUM_FEATURES)
         self.verifier = MLP([NUM_FEATURES, 32, 32, 1], activate_last=False)
         self.refiner_norm = FeatureNorm(REFINEMENT_FEATURES)
@@ -129,6 +145,7 @@ class HierarchicalTracker(nn.Module):
         *,
         with_labels: bool = False,
         overlaps: tuple[Tensor, Contacts] | None = None,
+        encoded: Encoded | None = None,
     ) -> Iterator[LevelResult]:
         """Yield the result of every level, the last one holding the trajectories.
 
@@ -137,12 +154,43 @@ class HierarchicalTracker(nn.Module):
             solvers: one a level, instead of ``solvers()`` (an oracle, say).
             with_labels: label the edges by the identities of the detections, for solvers that read labels.
             overlaps: output of ``overlaps`` for the detections, where it is known already.
+            encoded: output of ``encode`` for them, likewise.
         """
         overlaps = self.overlaps(detections) if overlaps is None else overlaps
         with stage("features"):
-            looks = measure_looks(detections, overlaps[0])
+            encoded = self.encode(detections, overlaps[0]) if encoded is None else encoded
+            seen = detections if encoded is None else replace(detections, embedding=encoded.embedding)
+            looks = measure_looks(seen, overlaps[0])
         levels = self._levels(solvers or self.solvers(), with_labels, *overlaps, looks, count_frames(detections))
         return run_hierarchy(levels, detections)
+
+    def encode(self, detections: Detections, overlap: Tensor) -> Encoded | None:
+        """Return the detections' vectors as the tracker compares them; None without an encoder or without vectors.
+
+        Args:
+            detections: N detections.
+            overlap: (N, 3) output of ``overlap_features`` for them.
+
+        Raises:
+            WeightsError: vectors of a width that the encoder was not made for.
+        """
+        if self.appearance is None or detections.embedding is None:
+            return None
+        if detections.embedding.shape[1] != self.appearance.width:
+            learned = self.config.appearance
+            raise WeightsError(
+                f"vectors of width {detections.embedding.shape[1]}, the weights were trained with those of "
+                f"{learned.embedder} ({learned.width})",
+                f"sushi-lg embed --embedder {learned.embedder}",
+            )
+        hidden, embedding = [], []
+        for _, vectors in centred_rows(detections, overlap):
+            with in_float32(vectors.device):
+                parts = self.appearance(vectors)
+            embedding.append(parts[1])
+            if self.training:
+                hidden.append(parts[0])
+        return Encoded(torch.cat(hidden) if hidden else None, torch.cat(embedding))
 
     def overlaps(self, detections: Detections) -> tuple[Tensor, Contacts]:
         """Return ``overlap_features`` of detections and the contacts that second looks cut at."""

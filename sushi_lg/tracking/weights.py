@@ -11,7 +11,7 @@ import json
 import types
 import typing
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from torch import Tensor
 
 from sushi_lg.data.files import atomic_path
 from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 
@@ -85,13 +86,21 @@ def load_tracker(path: str | Path, config: TrackerConfig | None = None) -> Hiera
     Args:
         path: of the file.
         config: settings to run with; they may differ from those of the training in everything but what the network
-            reads and how it is built. None = those of the training.
+            reads and how it is built; the appearance encoder is that of the weights where they do not ask for another.
+            None = those of the training.
 
     Raises:
         WeightsError: see ``read_weights``; also settings the network was not made for, and tensors that do not fit.
     """
     info, tensors = read_weights(path)
     if config is not None:
+        learned = info.config.appearance
+        if config.appearance not in (AppearanceConfig(), learned):
+            raise WeightsError(
+                f"{path}: trained with appearance {asdict(learned)}, the settings say {asdict(config.appearance)}",
+                "leave appearance.* alone: it comes with the weights",
+            )
+        config = replace(config, appearance=learned)
         for name, trained, wanted in zip(_BUILT, _built(info.config), _built(config), strict=True):
             if trained != wanted:
                 raise WeightsError(

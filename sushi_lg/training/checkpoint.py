@@ -107,8 +107,10 @@ def pack_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module) -> dict[
 
 
 def unpack_optimizer(optimizer: torch.optim.Optimizer, module: nn.Module, tensors: Mapping[str, Tensor]) -> None:
-    """Put tensors from ``pack_optimizer`` back; parameters are those of ``module``, in its order."""
-    index = {name: i for i, (name, _) in enumerate(module.named_parameters())}
+    """Put tensors from ``pack_optimizer`` back; parameters are those of ``module``."""
+    names = {parameter: name for name, parameter in module.named_parameters()}
+    ordered = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+    index = {names[parameter]: i for i, parameter in enumerate(ordered)}
     state: dict[int, dict[str, Tensor]] = {}
     for key, value in tensors.items():
         name, _, quantity = key.rpartition("|")

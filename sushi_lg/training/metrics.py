@@ -30,6 +30,8 @@ class Meter:
         self.sums["iou_gain"] += float(result.iou_gain)
         for name, part in result.parts.items():
             self.sums[f"loss/{name}"] += float(part)
+        for name, number in result.supervised.items():
+            self.sums[f"supervised/{name}"] += number
         for name, counts in [*((f"level{i}", c) for i, c in enumerate(result.levels)), ("members", result.members)]:
             for key in ("correct", "accepted", "positives"):
                 self.sums[f"count/{name}/{key}"] += getattr(counts, key)

@@ -9,7 +9,7 @@ Shapes: N detections, M tracklets, E edges, S classified steps.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import cast
+from typing import Protocol, cast
 
 import torch
 import torch.nn.functional as F
@@ -23,10 +23,11 @@ from sushi_lg.graph.membership import membership_features
 from sushi_lg.graph.occlusion import overlap_features
 from sushi_lg.graph.refinement import neighbour_steps, refinement_features
 from sushi_lg.graph.tracklets import merge, singletons
+from sushi_lg.nn.guidance import identity_contrast
 from sushi_lg.nn.tracklet_scorer import TrackletBlock
 from sushi_lg.solver.components import chain_labels
 from sushi_lg.tracking.level import LevelResult, Solver
-from sushi_lg.tracking.tracker import HierarchicalTracker, ThresholdMatching
+from sushi_lg.tracking.tracker import Encoded, HierarchicalTracker, ThresholdMatching
 from sushi_lg.training.sampling import Batch
 
 
@@ -42,6 +43,9 @@ class LossConfig:
         nodes: weight of the node classifiers.
         members: weight of keeping or dropping detections.
         boxes: weight of the smoothed boxes.
+        looks: weight of telling people apart by their embeddings, where there is an encoder.
+        looks_temperature: of its softmax.
+        looks_detections: detections of a batch that are compared for it.
         box_corner: error, in box sizes, at which the box loss turns from quadratic to linear.
     """
 
@@ -52,6 +56,9 @@ class LossConfig:
     nodes: float = 0.1
     members: float = 0.3
     boxes: float = 5.0
+    looks: float = 0.5
+    looks_temperature: float = 0.1
+    looks_detections: int = 512
     box_corner: float = 0.05
 
 
@@ -93,6 +100,7 @@ class Objective:
         levels: decisions of each level.
         members: the same for keeping detections.
         iou_gain: mean overlap with the truth after smoothing minus before.
+        supervised: how many items language guided: ``instance.<level>`` nodes, ``scene.<level>`` edges.
     """
 
     total: Tensor
@@ -100,6 +108,22 @@ class Objective:
     levels: list[Counts]
     members: Counts
     iou_gain: Tensor
+    supervised: dict[str, int]
+
+
+class Guide(Protocol):
+    """Language: adds losses to those of a level."""
+
+    def __call__(
+        self,
+        batch: Batch,
+        encoded: Encoded | None,
+        tracker: HierarchicalTracker,
+        level: int,
+        result: LevelResult,
+        judged: JudgedEdges,
+    ) -> dict[str, tuple[float, Tensor, int]]:
+        """Return by name the weight, the loss and the number of items it supervised."""
 
 
 def objective(
@@ -109,6 +133,7 @@ def objective(
     *,
     strictness: float = 1.0,
     active_levels: int | None = None,
+    guide: Guide | None = None,
 ) -> Objective:
     """Run the hierarchy on a batch and return its loss.
 
@@ -119,27 +144,44 @@ def objective(
         strictness: 0 lets every level accept from probability 0.5 up, 1 from the recipe's thresholds up, between them
             the log-odds are mixed. Drawn at random it shows upper levels many ways of being handed tracklets.
         active_levels: levels that run; None = all. Upper levels have nothing to learn from single detections.
+        guide: language, where it guides.
     """
     detections = batch.detections
     parts: dict[str, Tensor] = {}
     counts: list[Counts] = []
+    supervised: dict[str, int] = {}
     total = detections.score.new_zeros(())
     last = None
     solvers: list[Solver] = [ThresholdMatching(_soften(level.threshold, strictness)) for level in tracker.config.levels]
-    for level, result in enumerate(tracker.run(detections, solvers)):
+    overlaps = tracker.overlaps(detections)
+    encoded = tracker.encode(detections, overlaps[0])
+    if encoded is not None and config.looks:
+        parts["looks"], _ = identity_contrast(
+            encoded.embedding,
+            detections.identity,
+            detections.clip,
+            config.looks_temperature,
+            config.looks_detections,
+        )
+        total = total + config.looks * parts["looks"]
+    for level, result in enumerate(tracker.run(detections, solvers, overlaps=overlaps, encoded=encoded)):
         last = result
         judged = judge(batch, result)
         counts.append(judged.counts)
         parts[f"edges.{level}"] = edge_loss(result, judged, config)
         parts[f"nodes.{level}"] = node_loss(result, batch)
         total = total + parts[f"edges.{level}"] + config.nodes * parts[f"nodes.{level}"]
+        if guide is not None:
+            for name, (weight, loss, number) in guide(batch, encoded, tracker, level, result, judged).items():
+                parts[f"{name}.{level}"], supervised[f"{name}.{level}"] = loss, number
+                total = total + weight * loss
         if level + 1 == active_levels:
             break
     assert last is not None
-    parts["members"], members = member_loss(tracker.verify(detections, last), batch)
-    parts["boxes"], gain = box_loss(tracker.refine(detections, last), batch, config)
+    parts["members"], members = member_loss(tracker.verify(detections, last, overlaps[0]), batch)
+    parts["boxes"], gain = box_loss(tracker.refine(detections, last, overlaps[0]), batch, config)
     total = total + config.members * parts["members"] + config.boxes * parts["boxes"]
-    return Objective(total, {name: part.detach() for name, part in parts.items()}, counts, members, gain)
+    return Objective(total, {name: part.detach() for name, part in parts.items()}, counts, members, gain, supervised)
 
 
 def _soften(threshold: float, strictness: float) -> float:
@@ -154,11 +196,15 @@ class JudgedEdges:
         label: (E,) bool, the edge joins consecutive tracklets of one person.
         known_ends: (E,) int64, how many of its ends are known persons.
         counts: of the accepted ones.
+        at_start: (M,) int64, identity at the start of each tracklet, -1 = nobody.
+        at_end: (M,) int64, the same at its end.
     """
 
     label: Tensor
     known_ends: Tensor
     counts: Counts
+    at_start: Tensor
+    at_end: Tensor
 
 
 def judge(batch: Batch, result: LevelResult) -> JudgedEdges:
@@ -169,7 +215,7 @@ def judge(batch: Batch, result: LevelResult) -> JudgedEdges:
     known = (at_end[edge_index[0]] >= 0).long() + (at_start[edge_index[1]] >= 0).long()
     accepted = result.accepted
     counts = torch.stack([(accepted & label).sum(), (accepted & (known == 2)).sum(), label.sum()]).tolist()
-    return JudgedEdges(label, known, Counts(*counts))
+    return JudgedEdges(label, known, Counts(*counts), at_start, at_end)
 
 
 def edge_loss(result: LevelResult, judged: JudgedEdges, config: LossConfig) -> Tensor:

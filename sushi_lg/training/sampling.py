@@ -34,8 +34,9 @@ class SamplingConfig:
         max_length: longest clip. Upper levels join across gaps of up to 128 frames, and learn that from clips with a
             past and a future around such gaps; a crowd gets shorter clips, of about ``budget`` detections.
         stride: probabilities of keeping every frame, every second, every third, ...
-        appearance: share of the batches whose detections get imagined appearance vectors; the others are boxes only,
-            so that one set of weights serves both.
+        appearance: share of the batches whose detections have appearance vectors; the others are boxes only, so that
+            one set of weights serves both. Vectors are those of the galleries where a source names some (clips of
+            sources without say nothing), else imagined.
     """
 
     budget: int = 2400
@@ -68,11 +69,16 @@ class Batch(Record):
         detections: N detections of all clips.
         is_object: (N,) int64, see ``Clip``.
         truth_xyxy: (N, 4) float32, NaN where no ground-truth box matches.
+        sentence: (N,) int64, number of the sentence that describes each detection's person, -1 = none; None where no
+            language guides the training.
+        scene: (C,) int64, the same of each clip's scene.
     """
 
     detections: Detections
     is_object: Tensor
     truth_xyxy: Tensor
+    sentence: Tensor | None = None
+    scene: Tensor | None = None
 
 
 class BatchSampler:
@@ -95,6 +101,11 @@ class BatchSampler:
         self._weights = _shares([source.weight for source in self.sources])
         self._strides = _shares(config.stride)
         self._rng = np.random.default_rng(list(stream))
+        widths = {
+            one.clip.embedding.shape[1] for s in self.sources for one in s.sequences if one.clip.embedding is not None
+        }
+        assert len(widths) <= 1, "see common_look"
+        self._width = max(widths, default=0)
 
     def sample(self) -> Batch:
         """Return the next batch.
@@ -114,7 +125,15 @@ class BatchSampler:
             clips.append(clip)
             total += len(clip)
             empty = 0
-        if self._rng.random() < self.config.appearance:
+        if self._rng.random() >= self.config.appearance:
+            clips = [replace(clip, embedding=None) for clip in clips]
+        elif self._width:
+            nothing = np.zeros((1, self._width), dtype=np.float16)
+            clips = [
+                clip if clip.embedding is not None else replace(clip, embedding=nothing.repeat(len(clip), axis=0))
+                for clip in clips
+            ]
+        else:
             clips = [imagine_appearance(clip, self._rng) for clip in clips]
         return to_batch(clips)
 
@@ -152,10 +171,14 @@ class BatchSampler:
 
 def to_batch(clips: Sequence[Clip]) -> Batch:
     """Return clips as one record."""
+    guided = any(clip.sentence is not None for clip in clips)
+    sentences = [np.full(len(clip), -1) if clip.sentence is None else clip.sentence for clip in clips]
     return Batch(
         detections=Detections.concatenate([clip.to_detections() for clip in clips]),
         is_object=torch.from_numpy(np.concatenate([clip.is_object for clip in clips]).astype(np.int64)),
         truth_xyxy=torch.from_numpy(np.concatenate([clip.truth_xyxy for clip in clips]).astype(np.float32)),
+        sentence=torch.from_numpy(np.concatenate(sentences).astype(np.int64)) if guided else None,
+        scene=torch.tensor([clip.scene for clip in clips]) if guided else None,
     )
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from sushi_lg.data.clips import BACKGROUND, IGNORED, OBJECT, Clip
+from sushi_lg.data.gallery import GalleryAbout, open_gallery
 from sushi_lg.data.identities import match_identities
 from sushi_lg.data.resources import configs_path
 from sushi_lg.data.sequence import Sequence
@@ -33,6 +34,7 @@ class SetConfig:
         min_score: detections below this are left out.
         include: names of the sequences to use; all when empty.
         exclude: names of sequences to leave out.
+        appearance: folder with the galleries of these detections; None = boxes only.
     """
 
     split: str
@@ -40,6 +42,7 @@ class SetConfig:
     min_score: float = 0.1
     include: list[str] = field(default_factory=list)
     exclude: list[str] = field(default_factory=list)
+    appearance: str | None = None
 
 
 @dataclass
@@ -50,11 +53,14 @@ class SourceConfig(SetConfig):
         weight: share of the clips drawn from this source, relative to the others.
         imagined: make detections from the ground truth, for sequences without any.
         overlay: probability that persons of another, mirrored clip of this source are put into a clip.
+        descriptions: folder with ``<sequence>.jsonl``, what language says about the people and the scenes; None =
+            nothing.
     """
 
     weight: float = 1.0
     imagined: bool = False
     overlay: float = 0.0
+    descriptions: str | None = None
 
 
 @dataclass(frozen=True)
@@ -65,11 +71,17 @@ class TrainingSequence:
         name: what it is, with its frames: what a model card says.
         clip: the whole view.
         imagined: whether its boxes are ground truth, to be turned into detections at sampling.
+        sequence: its bare name.
+        descriptions: folder that holds what language says about it, or None.
+        look: what its appearance vectors were made from, or None where it has none.
     """
 
     name: str
     clip: Clip
     imagined: bool
+    sequence: str = ""
+    descriptions: str | None = None
+    look: GalleryAbout | None = None
 
 
 @dataclass(frozen=True)
@@ -103,6 +115,12 @@ def load_sources(configs: Iterable[SourceConfig], reserved: Iterable[SetConfig],
             raise ConfigError(f"sources.{number}.weight: {config.weight} is not above 0", "remove the source instead")
         if not 0 <= config.overlay <= 1:
             raise ConfigError(f"sources.{number}.overlay: {config.overlay} is no probability", "give one from 0 to 1")
+        for key, value in (("imagined", config.imagined), ("overlay", config.overlay)):
+            if value and config.appearance is not None:
+                raise ConfigError(
+                    f"sources.{number}: {key} makes boxes of which no picture was seen, so they have no vectors",
+                    f"leave out {key} or appearance",
+                )
         opened.append(open_set(config, root, f"sources.{number}"))
         for sequence in opened[-1]:
             for other in reserved:
@@ -130,16 +148,24 @@ def open_set(config: SetConfig, root: str | Path, where: str) -> list[Sequence]:
     return found
 
 
-def detection_clip(sequence: Sequence, stem: str | None, min_score: float | None) -> Clip:
+def detection_clip(
+    sequence: Sequence, stem: str | None, min_score: float | None, galleries: str | Path | None = None
+) -> Clip:
     """Return the detections of a sequence with identities, what they are, and their true boxes.
 
     Detections that match a person whom metrics do not count (a reflection, someone on a vehicle) keep the identity,
     because they can be followed, and are IGNORED when the network learns what to keep.
 
+    Args:
+        sequence: the view.
+        stem: of the detection file; None where there is just one.
+        min_score: detections below are left out.
+        galleries: folder with the appearance vectors of these detections.
+
     Raises:
         DataError: from reading.
     """
-    detections = sequence.load_detections(stem, min_score)
+    detections = sequence.load_detections(stem, min_score, galleries=galleries)
     truth = sequence.load_ground_truth("identities")
     frame, boxes = detections.frame.numpy(), detections.boxes_xyxy.numpy()
     row = match_identities(boxes, frame, truth.boxes_xyxy, truth.frame - 1, np.arange(len(truth)))
@@ -162,6 +188,7 @@ def detection_clip(sequence: Sequence, stem: str | None, min_score: float | None
         frame_rate=sequence.info.frame_rate,
         image_size=(float(sequence.info.width), float(sequence.info.height)),
         length=sequence.length,
+        embedding=None if detections.embedding is None else detections.embedding.numpy(),
     )
 
 
@@ -212,12 +239,41 @@ def _training_sequence(sequence: Sequence, config: SourceConfig) -> TrainingSequ
     if config.imagined:
         clip, kind = truth_clip(sequence), "imagined"
     else:
-        clip, kind = detection_clip(sequence, config.detections, config.min_score), config.detections or "detections"
+        clip = detection_clip(sequence, config.detections, config.min_score, config.appearance)
+        kind = config.detections or "detections"
     if len(clip) < 2:
         raise DataError(f"{sequence.info.root}: {len(clip)} boxes to learn from", "exclude it, or lower min_score")
     last = sequence.first + sequence.length - 1
     layout = sequence.info.layout.name
-    return TrainingSequence(f"{layout}/{sequence.name} {sequence.first}-{last} ({kind})", clip, config.imagined)
+    look = None if config.appearance is None else open_gallery(config.appearance, sequence.name).about
+    return TrainingSequence(
+        f"{layout}/{sequence.name} {sequence.first}-{last} ({kind}{f', {look.embedder}' if look else ''})",
+        clip,
+        config.imagined,
+        sequence.name,
+        config.descriptions,
+        look,
+    )
+
+
+def common_look(sources: Iterable[Source]) -> tuple[GalleryAbout, int] | None:
+    """Return what all galleries were made from, and the width of their vectors; None where there is no gallery.
+
+    Raises:
+        ConfigError: galleries by several embedders; names one sequence of each.
+    """
+    found: dict[tuple[str, str], TrainingSequence] = {}
+    for source in sources:
+        for sequence in source.sequences:
+            if sequence.look is not None:
+                found.setdefault((sequence.look.embedder, sequence.look.fingerprint), sequence)
+    if len(found) > 1:
+        told = "; ".join(f"{one.name}: {name} {mark[:12]}" for (name, mark), one in found.items())
+        raise ConfigError(f"sources: galleries by several embedders: {told}", "make all with one `sushi-lg embed`")
+    for sequence in found.values():
+        assert sequence.look is not None and sequence.clip.embedding is not None
+        return sequence.look, sequence.clip.embedding.shape[1]
+    return None
 
 
 def _chosen(split: Split, config: SetConfig, where: str) -> set[str]:

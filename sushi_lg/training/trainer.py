@@ -26,9 +26,10 @@ from torch import nn
 
 from sushi_lg.data.augment import AugmentConfig
 from sushi_lg.errors import ConfigError, SushiError
+from sushi_lg.nn.guidance import KL_WIDTH, Guidance
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.tracking.weights import WeightsInfo, load_state
+from sushi_lg.tracking.weights import WeightsInfo, load_state, read_weights, weights_path
 from sushi_lg.training.checkpoint import (
     Checkpoint,
     code_revision,
@@ -41,11 +42,12 @@ from sushi_lg.training.checkpoint import (
     save_checkpoint,
     unpack_optimizer,
 )
+from sushi_lg.training.lessons import LanguageConfig, LanguageGuide, load_lessons
 from sushi_lg.training.metrics import Meter, MetricsLog
 from sushi_lg.training.objective import LossConfig, fit_feature_statistics, objective
 from sushi_lg.training.parallel import World
 from sushi_lg.training.sampling import BatchSampler, SamplingConfig
-from sushi_lg.training.sources import SetConfig, SourceConfig, load_sources
+from sushi_lg.training.sources import SetConfig, Source, SourceConfig, common_look, load_sources
 from sushi_lg.training.validation import load_validation, validate
 
 logger = logging.getLogger(__name__)
@@ -85,10 +87,14 @@ class TrainConfig:
         sampling: batches.
         augment: disturbances.
         loss: the objective.
+        language: what guides the training in words; nothing of it is in the weights.
+        initial: weights to start from, by name or path; None = random ones. Where they have no appearance encoder and
+            ``tracker.appearance.dim`` asks for one, it starts as a projection that keeps angles.
         max_iterations: length of the training, which the learning rate follows.
         max_minutes: end after this time at the latest. The learning rate follows whichever of iterations and time is
             further on, so it is down at the end either way; such a run cannot be repeated to the bit.
         learning_rate: largest, reached after the warm-up.
+        appearance_learning_rate: the same of the appearance encoder and of language's projections; None = as the rest.
         final_learning_rate: share of it at the end of the cosine.
         warm_up: iterations of the linear start.
         level_warm_up: iterations after which the next level joins in; 0 = all from the start.
@@ -118,9 +124,12 @@ class TrainConfig:
     sampling: SamplingConfig = field(default_factory=SamplingConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     loss: LossConfig = field(default_factory=LossConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    initial: str | None = None
     max_iterations: int = 4000
     max_minutes: float | None = None
     learning_rate: float = 1.5e-3
+    appearance_learning_rate: float | None = None
     final_learning_rate: float = 0.01
     warm_up: int = 50
     level_warm_up: int = 25
@@ -149,6 +158,7 @@ class TrainConfig:
         """
         self.tracker.validate()
         self.sampling.validate()
+        self.language.validate(len(self.tracker.levels))
         for key in ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
@@ -228,23 +238,31 @@ class Trainer:
         self.validation = load_validation(config.validation, config.data)
         torch.manual_seed(config.seed)
         random.seed(config.seed)
+        _note_look(config.tracker, sources)
         self.tracker = HierarchicalTracker(config.tracker)
+        self.guide = None
+        if config.language.teacher:
+            lessons, sources = load_lessons(sources, config.language, config.seed, world.device.type)
+            self.guide = LanguageGuide(_guidance(config, lessons.dim), lessons.to(world.device))
+        self.learner = _Learner(self.tracker, None if self.guide is None else self.guide.guidance)
         self.sampler = BatchSampler(sources, config.sampling, config.augment, (config.seed, world.rank))
         self.iteration = 0
         self.skipped = self.bad_in_a_row = 0
         self.meter = Meter()
         self._elapsed_before = 0.0
-        if manifest is None:
+        if config.initial is not None:
+            _begin_with(self.tracker, config.initial)
+        elif manifest is None:
             measuring = BatchSampler(sources, config.sampling, config.augment, (config.seed, _STATISTICS_STREAM))
             batches = [measuring.sample()]
             while sum(len(batch.detections) for batch in batches) < config.statistics_detections:
                 batches.append(measuring.sample())
             fit_feature_statistics(self.tracker, batches)
-        self.tracker.to(world.device)
-        world.spread(self.tracker)
+        self.learner.to(world.device)
+        world.spread(self.learner)
         self.average = copy.deepcopy(self.tracker)
         self.optimizer = torch.optim.AdamW(
-            self.tracker.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay
+            _parameter_groups(self.learner, config), lr=config.learning_rate, weight_decay=config.weight_decay
         )
         if manifest is not None:
             self._restore(load_checkpoint(manifest), manifest)
@@ -315,7 +333,7 @@ class Trainer:
         """
         config, world = self.config, self.world
         for group in self.optimizer.param_groups:
-            group["lr"] = learning_rate(config, self.iteration, progress)
+            group["lr"] = group["share"] * learning_rate(config, self.iteration, progress)
         self.tracker.train()
         batch = self.sampler.sample().to(world.device)
         with torch.autocast(world.device.type, torch.bfloat16, enabled=config.amp and world.device.type == "cuda"):
@@ -325,11 +343,12 @@ class Trainer:
                 config.loss,
                 strictness=float(torch.rand(())) if config.random_strictness else 1.0,
                 active_levels=1 + self.iteration // config.level_warm_up if config.level_warm_up else None,
+                guide=self.guide,
             )
         self.optimizer.zero_grad(set_to_none=True)
         result.total.backward()
-        world.average_gradients(self.tracker.parameters())
-        norm = float(nn.utils.clip_grad_norm_(self.tracker.parameters(), config.clip_gradient))
+        world.average_gradients(self.learner.parameters())
+        norm = float(nn.utils.clip_grad_norm_(self.learner.parameters(), config.clip_gradient))
         self.iteration += 1
         if not math.isfinite(norm):
             self._skip(norm)
@@ -342,14 +361,14 @@ class Trainer:
 
     def save(self) -> None:
         """Write a checkpoint; every process takes part, the first one writes."""
-        self.world.check_equal(self.tracker)
+        self.world.check_equal(self.learner)
         mine = {"sampler": self.sampler.state(), "random": random_states(), "meter": dict(self.meter.sums)}
         ranks = self.world.gather(mine)
         if not self.world.is_first:
             return
-        tensors = {f"model:{name}": value for name, value in self.tracker.state_dict().items()}
+        tensors = {f"model:{name}": value for name, value in self.learner.state_dict().items()}
         tensors |= {f"average:{name}": value for name, value in self.average.state_dict().items()}
-        packed = pack_optimizer(self.optimizer, self.tracker)
+        packed = pack_optimizer(self.optimizer, self.learner)
         tensors |= {f"optimizer:{name}": value for name, value in packed.items()}
         state = {
             "elapsed_seconds": self.elapsed_seconds,
@@ -368,9 +387,9 @@ class Trainer:
         for key, value in checkpoint.tensors.items():
             group, _, name = key.partition(":")
             groups[group][name] = value
-        load_state(self.tracker, groups["model"], manifest)
+        load_state(self.learner, groups["model"], manifest)
         load_state(self.average, groups["average"], manifest)
-        unpack_optimizer(self.optimizer, self.tracker, groups["optimizer"])
+        unpack_optimizer(self.optimizer, self.learner, groups["optimizer"])
         self.iteration = checkpoint.iteration
         self.skipped, self.bad_in_a_row = int(state["skipped"]), int(state["bad_in_a_row"])
         self._elapsed_before = float(state["elapsed_seconds"])
@@ -463,6 +482,78 @@ class Trainer:
         )
         export_weights(path, self.exported, info)
         return path
+
+
+class _Learner(nn.Module):
+    """All that is trained together: the tracker, and what language needs beside it."""
+
+    def __init__(self, tracker: HierarchicalTracker, guidance: Guidance | None) -> None:
+        super().__init__()
+        self.tracker = tracker
+        self.guidance = guidance
+
+
+def _note_look(config: TrackerConfig, sources: list[Source]) -> None:
+    """Set what the encoder's vectors are, from the galleries.
+
+    Raises:
+        ConfigError: an encoder without galleries.
+    """
+    look = common_look(sources)
+    if config.appearance.dim and look is None:
+        raise ConfigError(
+            "tracker.appearance.dim: an encoder, but no source has vectors",
+            "make galleries with `sushi-lg embed` and name their folder in sources.0.appearance",
+        )
+    if config.appearance.dim and look is not None:
+        about, config.appearance.width = look
+        config.appearance.embedder, config.appearance.fingerprint = about.embedder, about.fingerprint
+
+
+def _guidance(config: TrainConfig, teacher_dim: int) -> Guidance:
+    """Return language's projections.
+
+    Raises:
+        ConfigError: sentences about people, and nothing that sees them.
+    """
+    appearance, language = config.tracker.appearance, config.language
+    if language.instance != "none" and not appearance.dim:
+        raise ConfigError(
+            "language.instance: sentences about people guide how they are embedded, and there is no encoder",
+            "set tracker.appearance.dim=64 and give the sources galleries, or language.instance=none",
+        )
+    if language.instance == "kl" and appearance.hidden_dim != KL_WIDTH:
+        raise ConfigError(
+            f"language.instance: kl compares {KL_WIDTH} channels, tracker.appearance.hidden_dim is "
+            f"{appearance.hidden_dim}",
+            f"set it to {KL_WIDTH}",
+        )
+    edge_dims = {level.slot: config.tracker.blocks[level.slot].edge_dim for level in config.tracker.levels}
+    return Guidance(language, appearance.dim, edge_dims, teacher_dim)
+
+
+def _begin_with(tracker: HierarchicalTracker, name: str) -> None:
+    """Copy weights into a tracker; an appearance encoder that they lack keeps its start.
+
+    Raises:
+        WeightsError: weights of another network.
+    """
+    path = weights_path(name)
+    tensors = read_weights(path)[1]
+    own = {key: value for key, value in tracker.state_dict().items() if key.startswith("appearance.")}
+    if not any(key.startswith("appearance.") for key in tensors):
+        tensors = {**tensors, **own}
+    load_state(tracker, tensors, path)
+
+
+def _parameter_groups(learner: _Learner, config: TrainConfig) -> list[dict[str, Any]]:
+    """Return the parameters of the tracker without its encoder, and the others, with their shares of the rate."""
+    apart = config.appearance_learning_rate
+    share = 1.0 if apart is None else apart / config.learning_rate
+    groups: list[dict[str, Any]] = [{"params": [], "share": 1.0}, {"params": [], "share": share}]
+    for name, parameter in learner.named_parameters():
+        groups[name.startswith(("tracker.appearance.", "guidance."))]["params"].append(parameter)
+    return [group for group in groups if group["params"]]
 
 
 def learning_rate(config: TrainConfig, iteration: int, progress: float) -> float:

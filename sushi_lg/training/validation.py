@@ -92,7 +92,7 @@ def validate(tracker: HierarchicalTracker, sets: Iterable[ValidationSet], world:
 
 
 def _load(sequence: Sequence, config: SetConfig) -> ValidationSequence:
-    clip = detection_clip(sequence, config.detections, config.min_score)
+    clip = detection_clip(sequence, config.detections, config.min_score, config.appearance)
     return ValidationSequence(sequence, to_batch([clip]), sequence.load_ground_truth())
 
 

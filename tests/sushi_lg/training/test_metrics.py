@@ -12,7 +12,8 @@ from sushi_lg.training.objective import Counts, Objective
 
 
 def result(loss: float, counts: Counts) -> Objective:
-    return Objective(torch.tensor(loss), {"edges.0": torch.tensor(loss / 2)}, [counts], Counts(), torch.tensor(0.1))
+    parts, supervised = {"edges.0": torch.tensor(loss / 2)}, {"instance.0": int(10 * loss)}
+    return Objective(torch.tensor(loss), parts, [counts], Counts(), torch.tensor(0.1), supervised)
 
 
 def test_means_and_shares_over_iterations_and_processes() -> None:
@@ -22,6 +23,7 @@ def test_means_and_shares_over_iterations_and_processes() -> None:
     first.include(second.sums)
     means = first.means()
     assert means["loss"] == 2.0 and means["loss/edges.0"] == 1.0 and means["detections"] == 150
+    assert means["supervised/instance.0"] == 20
     assert means["precision/level0"] == 0.45 and means["recall/level0"] == 0.225
     first.clear()
     assert first.means() == {}

@@ -1,0 +1,260 @@
+"""What language teaches in a training: sentences of all sequences as vectors of one teacher, and the losses they enter.
+
+Descriptions are read and embedded once, before the first step; from then on a detection carries the number of its
+person's sentence, a clip that of its scene. Nothing of this reaches the tracker but gradients.
+
+Shapes: N detections, M tracklets, E edges, T sentences, C scenes, D width of the teacher.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn.functional import normalize
+
+from sushi_lg.data.clips import Clip
+from sushi_lg.errors import ConfigError, DataError
+from sushi_lg.language.controls import OneHot, permuted, spelled_out
+from sushi_lg.language.descriptions import Description, descriptions_path, read_descriptions
+from sushi_lg.language.structures import Taught
+from sushi_lg.language.teaching import teach, teach_edges
+from sushi_lg.language.text_encoder import TextEncoder, load_text_encoder
+from sushi_lg.nn.guidance import KL_WIDTH, Guidance, GuidanceConfig, instance_kl, scene_kl
+from sushi_lg.structures import Record
+from sushi_lg.tracking.level import LevelResult
+from sushi_lg.tracking.tracker import Encoded, HierarchicalTracker
+from sushi_lg.training.objective import JudgedEdges
+from sushi_lg.training.sampling import Batch
+from sushi_lg.training.sources import Source, TrainingSequence
+
+logger = logging.getLogger(__name__)
+
+CONTROLS = ("none", "permuted", "one_hot")
+_NOTHING = 1e-4  # what is left of a unit vector when all sentences are equal
+
+
+@dataclass
+class LanguageConfig(GuidanceConfig):
+    """Language in a training.
+
+    Attributes:
+        teacher: name of a text encoder, see ``load_text_encoder``; empty = no language.
+        cache: folder for what teachers said; None = nothing is kept.
+        control: none, or what words are compared with in studies: ``permuted`` deals the descriptions of a sequence
+            out anew among its people, ``one_hot`` replaces sentences by lists of attributes.
+    """
+
+    teacher: str = ""
+    cache: str | None = None
+    control: str = "none"
+
+    def validate(self, num_levels: int) -> None:
+        """Check names and ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        super().validate(num_levels)
+        if self.control not in CONTROLS:
+            raise ConfigError(f"language.control: {self.control!r} is unknown", f"one of {', '.join(CONTROLS)}")
+
+
+@dataclass(frozen=True)
+class Lessons(Record):
+    """Sentences of all training sequences, as a teacher puts them.
+
+    What all sentences share says nothing about anybody ("a person wearing ..."), so it is taken away.
+
+    Attributes:
+        sentences: (T, D) unit vectors, each sentence about a person once.
+        scenes: (C, 2, D) unit vectors of scenes with one person and with two.
+        sentences_as_published: (T, 128) for the kl form: a fixed orthogonal projection of the teacher's vectors.
+        scenes_as_published: (C, D) for the kl form: the teacher's vectors of the scenes.
+    """
+
+    sentences: Tensor
+    scenes: Tensor
+    sentences_as_published: Tensor
+    scenes_as_published: Tensor
+
+    @property
+    def dim(self) -> int:
+        """D."""
+        return int(self.sentences.shape[1])
+
+
+def load_lessons(
+    sources: Sequence[Source], config: LanguageConfig, seed: int, device: str = "cpu"
+) -> tuple[Lessons, list[Source]]:
+    """Return what the teacher says about the training sequences, and the sources with numbered sentences.
+
+    Args:
+        sources: what is learned from; those without descriptions are not guided.
+        config: teacher and control.
+        seed: by which the ``permuted`` control deals.
+        device: where the teacher computes.
+
+    Raises:
+        ConfigError: no source has descriptions.
+        DataError: absent or malformed descriptions, or none about anybody.
+        WeightsError: the teacher cannot be loaded.
+    """
+    read = {
+        sequence.name: _read(sequence)
+        for source in sources
+        for sequence in source.sequences
+        if sequence.descriptions is not None
+    }
+    if not read:
+        raise ConfigError(
+            "language.teacher: nobody has described the training data",
+            "make descriptions with `sushi-lg annotate` and name their folder in sources.0.descriptions",
+        )
+    if config.control == "permuted":
+        read = {name: permuted(rows, seed + number) for number, (name, rows) in enumerate(read.items())}
+    if config.control == "one_hot":
+        read = {name: spelled_out(rows) for name, rows in read.items()}
+        encoder: TextEncoder = OneHot.of(row for rows in read.values() for row in rows)
+    else:
+        encoder = load_text_encoder(config.teacher, device)
+    folder = None if config.cache is None else Path(config.cache)
+    taught = {name: teach(rows, encoder, folder) for name, rows in read.items()}
+    edges = {name: teach_edges(read[name], encoder, folder) for name, each in taught.items() if each.scene is not None}
+    return _numbered(sources, taught, edges)
+
+
+def _read(sequence: TrainingSequence) -> list[Description]:
+    assert sequence.descriptions is not None
+    return read_descriptions(descriptions_path(sequence.descriptions, sequence.sequence))
+
+
+def _numbered(
+    sources: Sequence[Source], taught: Mapping[str, Taught], edges: Mapping[str, Tensor]
+) -> tuple[Lessons, list[Source]]:
+    """Put what was said about all sequences into one table, and its row numbers on the detections."""
+    number_of: dict[bytes, int] = {}
+    vectors: list[Tensor] = []
+    scene_of = {name: number for number, name in enumerate(edges)}
+    rows: dict[str, np.ndarray] = {}
+    for name, each in taught.items():
+        rows[name] = np.empty(len(each), dtype=np.int64)
+        for position, vector in enumerate(each.instance):
+            key = vector.numpy().tobytes()  # people of whom the same is said are taught the same
+            if key not in number_of:
+                number_of[key] = len(vectors)
+                vectors.append(vector)
+            rows[name][position] = number_of[key]
+    if not vectors:
+        raise DataError("descriptions: none is about a person", "make them again with `sushi-lg annotate`")
+    table = torch.stack(vectors)
+    scenes = [each.scene for each in taught.values() if each.scene is not None]
+    width = table.shape[1]
+    lessons = Lessons(
+        sentences=_told_apart(table),
+        scenes=_told_apart(torch.cat(list(edges.values()) or [table[:0]])).view(-1, 2, width),
+        sentences_as_published=table @ _projection(width),
+        scenes_as_published=torch.stack(scenes) if scenes else table[:0],
+    )
+    logger.info("language: %d sentences about people, %d scenes, width %d", len(table), len(scenes), width)
+
+    def with_sentences(sequence: TrainingSequence) -> TrainingSequence:
+        if sequence.name not in taught:
+            return replace(
+                sequence, clip=_numbered_clip(sequence.clip, np.empty(0, np.int64), np.empty(0, np.int64), -1)
+            )
+        ids, scene = taught[sequence.name].ids.numpy(), scene_of.get(sequence.name, -1)
+        return replace(sequence, clip=_numbered_clip(sequence.clip, ids, rows[sequence.name], scene))
+
+    return lessons, [
+        replace(source, sequences=[with_sentences(sequence) for sequence in source.sequences]) for source in sources
+    ]
+
+
+def _numbered_clip(clip: Clip, ids: np.ndarray, rows: np.ndarray, scene: int) -> Clip:
+    sentence = np.full(len(clip), -1)
+    if len(ids):
+        place = np.minimum(np.searchsorted(ids, clip.identity), len(ids) - 1)
+        sentence = np.where(ids[place] == clip.identity, rows[place], -1)
+    return replace(clip, sentence=sentence, scene=scene)
+
+
+def _told_apart(vectors: Tensor) -> Tensor:
+    """Return unit vectors without what all of them share; as they are where they all are one."""
+    apart = vectors - vectors.mean(dim=0)
+    return normalize(torch.where(apart.norm(dim=1, keepdim=True) > _NOTHING, apart, vectors))
+
+
+def _projection(width: int) -> Tensor:
+    """Return (D, 128): the same orthogonal directions in every training."""
+    noise = torch.randn(max(width, KL_WIDTH), KL_WIDTH, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    return torch.linalg.qr(noise).Q[:width].to(torch.float32)
+
+
+@dataclass(frozen=True)
+class LanguageGuide:
+    """Adds the losses of language to those of a level, see ``objective.Guide``.
+
+    Attributes:
+        guidance: the projections, trained with the tracker.
+        lessons: what they are held against.
+    """
+
+    guidance: Guidance
+    lessons: Lessons
+
+    def __call__(
+        self,
+        batch: Batch,
+        encoded: Encoded | None,
+        tracker: HierarchicalTracker,
+        level: int,
+        result: LevelResult,
+        judged: JudgedEdges,
+    ) -> dict[str, tuple[float, Tensor, int]]:
+        """Return by name the weight, the loss and the number of items it supervised."""
+        config = self.guidance.config
+        if batch.sentence is None or batch.scene is None or not self.guidance.guides(level):
+            return {}
+        found = {}
+        if config.instance != "none" and encoded is not None:
+            taught = self._instance(batch, encoded, level, result, judged)
+            if taught is not None:
+                found["instance"] = (config.instance_weight, *taught)
+        if config.scene != "none":
+            slot = tracker.config.levels[level].slot
+            found["scene"] = (config.scene_weight, *self._scene(batch, slot, result, judged))
+        return found
+
+    def _instance(
+        self, batch: Batch, encoded: Encoded, level: int, result: LevelResult, judged: JudgedEdges
+    ) -> tuple[Tensor, int] | None:
+        assert batch.sentence is not None
+        if self.guidance.config.instance == "kl":  # published: where every node is one detection
+            if level > 0:
+                return None
+            assert encoded.hidden is not None
+            return instance_kl(encoded.hidden, batch.sentence, self.lessons.sentences_as_published)
+        tracklets, people = result.before, batch.detections.identity
+        said = torch.full((int(people.max().clamp(min=0)) + 1,), -1, device=people.device)
+        said[people[people >= 0]] = batch.sentence[people >= 0]
+        # Who is somebody else at the end than at the start is nobody.
+        owner = torch.where(judged.at_start == judged.at_end, judged.at_start, -1)
+        sentence = torch.where(owner >= 0, said[owner.clamp(min=0)], -1)
+        total = encoded.embedding.new_zeros(len(tracklets), encoded.embedding.shape[1])
+        return self.guidance.instance(
+            total.index_add(0, tracklets.member_of, encoded.embedding), sentence, self.lessons.sentences
+        )
+
+    def _scene(self, batch: Batch, slot: str, result: LevelResult, judged: JudgedEdges) -> tuple[Tensor, int]:
+        assert batch.scene is not None and result.scores.latents is not None
+        scene = batch.scene[result.before.clip[result.graph.edge_index[0]]]
+        if self.guidance.config.scene == "kl":
+            return scene_kl(result.scores.latents, scene, self.lessons.scenes_as_published)
+        scene = torch.where(judged.known_ends == 2, scene, -1)
+        return self.guidance.scene(slot, result.scores.latents[-1], judged.label, scene, self.lessons.scenes)
