@@ -1,6 +1,6 @@
 """Records of the language room.
 
-Shapes: K identities, D width of the teacher.
+Shapes: K identities, D width of the teacher, S width of the scene vector: D unless the vectors come from two sources.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ class Taught(Record):
     Attributes:
         instance: (K, D) float32, one vector an identity.
         ids: (K,) int64, strictly rising: the identity (track id of the ground-truth file) of each row.
-        scene: (D,) float32, of the whole sequence; None where nothing is known.
+        scene: (S,) float32, of the whole sequence; None where nothing is known. A text encoder gives S = D; the two
+            tensor files of LG-MOT may differ in width.
     """
 
     instance: Tensor
@@ -34,11 +35,8 @@ class Taught(Record):
             raise ValueError(f"ids must be ({len(self.instance)},) int64, got {self.ids.dtype} {tuple(self.ids.shape)}")
         if bool((self.ids[1:] <= self.ids[:-1]).any()):
             raise ValueError("ids must be sorted, each once")
-        if self.scene is not None and (
-            self.scene.shape != self.instance.shape[1:] or self.scene.dtype != torch.float32
-        ):
-            expected = tuple(self.instance.shape[1:])
-            raise ValueError(f"scene must be {expected} float32, got {self.scene.dtype} {tuple(self.scene.shape)}")
+        if self.scene is not None and (self.scene.ndim != 1 or self.scene.dtype != torch.float32):
+            raise ValueError(f"scene must be (S,) float32, got {self.scene.dtype} {tuple(self.scene.shape)}")
 
     def __len__(self) -> int:
         return len(self.ids)
