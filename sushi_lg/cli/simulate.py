@@ -1,0 +1,59 @@
+"""``sushi-lg simulate``: names of domains in, data sets with pictures, ground truth and descriptions out."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sushi_lg.cli.common import split_words
+from sushi_lg.cli.progress import show_progress
+
+if TYPE_CHECKING:
+    from sushi_lg.simulation.scenes import Domain
+
+
+def simulate(
+    domains: Annotated[
+        list[str], typer.Argument(metavar="DOMAIN... [key=value]...", help="plaza, stage, night or mall.")
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="ROOT", help="Folder of the data set; for --data of others.")],
+    split: Annotated[
+        str, typer.Option(metavar="NAME", help="Splits of one seed have other people and scenes.")
+    ] = "train",
+    sequences: Annotated[int, typer.Option(metavar="N", min=1, help="How many of each domain.")] = 6,
+    seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of everything random.")] = 0,
+) -> None:
+    """Simulate people in scenes: writes sequences, their true descriptions, and a split file of each domain.
+
+    A sequence that is complete is kept, and a run that was stopped goes on. Settings of the domains follow as
+    key=value: frames=150 is the length, people=[12,18] a range from which each sequence draws its own number.
+    """
+    from sushi_lg.simulation.export import export_split
+
+    names, overrides = split_words(domains, "names of domains")
+    for domain in [_domain(name, overrides) for name in names]:
+        with show_progress(f"{domain.name} {split}", sequences * domain.frames) as update:
+            exported = export_split(domain, out, split=split, sequences=sequences, seed=seed, done=update)
+        for one in exported:
+            typer.echo(f"{'kept' if one.reused else 'wrote'} {one.path}")
+        typer.echo(f"wrote {out / f'{domain.name}-{split}.txt'} ({len(exported)} sequences)")
+
+
+def _domain(name: str, overrides: list[str]) -> Domain:
+    import difflib
+
+    from sushi_lg.config import load_config
+    from sushi_lg.errors import ConfigError
+    from sushi_lg.simulation.scenes import DOMAINS, Domain
+
+    if name not in DOMAINS:
+        near = difflib.get_close_matches(name, DOMAINS, n=1)
+        hint = f"did you mean {near[0]}? " if near else ""
+        raise ConfigError(f"{name!r} is no known domain", f"{hint}known: {', '.join(DOMAINS)}")
+    # JSON is YAML, so the domain itself comes before the command line as settings like any other
+    base = [f"{key}={json.dumps(value)}" for key, value in asdict(DOMAINS[name]).items()]
+    return load_config(Domain, dotlist=[*base, *overrides])

@@ -1,0 +1,220 @@
+"""Worlds as data sets: sequences in MOTChallenge layout with pictures, detections, camera and true descriptions.
+
+``ROOT/<domain>/<split>/<sequence>/`` holds ``img1/``, ``gt/gt.txt``, ``det/simulated.txt``, ``seqinfo.ini`` and, where
+the camera moves, ``gmc.txt``; ``ROOT/descriptions/<sequence>.jsonl`` what is true about people and scene;
+``ROOT/<domain>-<split>.txt`` is a split file. A sequence is made in a folder beside its place and moved there when it
+is whole, so what is there is complete; its ``simulation.json`` tells what it was made of.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import numpy as np
+
+from sushi_lg.appearance.camera_motion import write_camera
+from sushi_lg.data.files import atomic_path
+from sushi_lg.data.mot_format import write_detections
+from sushi_lg.errors import DataError
+from sushi_lg.language.descriptions import Description, descriptions_path, write_descriptions
+from sushi_lg.simulation.people import attributes, sentence
+from sushi_lg.simulation.scenes import Domain, scene_sentence
+from sushi_lg.simulation.world import VERSION, SimulatedClip, simulate
+
+DETECTIONS: Final = "simulated"
+MANIFEST: Final = "simulation.json"
+DESCRIPTIONS: Final = "descriptions"
+_LAYOUT: Final = "custom"
+
+
+@dataclass(frozen=True)
+class Exported:
+    """A sequence on disk: its folder, and whether it was there before."""
+
+    path: Path
+    reused: bool
+
+
+def export_split(
+    domain: Domain,
+    root: str | Path,
+    *,
+    split: str = "train",
+    sequences: int = 1,
+    seed: int = 0,
+    done: Callable[[int], None] | None = None,
+) -> list[Exported]:
+    """Write the sequences of one split, and the split file; what is there and complete is kept.
+
+    Args:
+        domain: where.
+        root: folder of the data set.
+        split: such as train, val or test.
+        sequences: how many; more later go on behind them.
+        seed: of the world.
+        done: told how many frames of all sequences are finished.
+
+    Returns:
+        One row a sequence, in order.
+
+    Raises:
+        ConfigError: the domain's numbers make no sense.
+        DataError: a name that cannot be a folder; a sequence there was made of other settings.
+    """
+    root = Path(root)
+    domain.validate()
+    for what, word in (("split", split), ("domain", domain.name)):
+        if not word.replace("-", "").replace("_", "").isalnum():
+            raise DataError(f"{what} {word!r} is no name of a folder", "use letters, digits, - and _")
+    if sequences < 1:
+        raise DataError(f"{sequences} sequences", "make at least one")
+    exported = []
+    for number in range(1, sequences + 1):
+        settings = {"version": VERSION, "seed": seed, "split": split, "number": number, "domain": asdict(domain)}
+        folder = root / domain.name / split / f"{domain.name}-{split}-{number:04d}"
+        before = domain.frames * (number - 1)
+        reused = _is_there(folder, settings)
+        if not reused:
+            clip = simulate(domain, split=split, number=number, seed=seed)
+            export_clip(clip, folder, settings, lambda frame, before=before: done and done(before + frame))
+        words = descriptions_path(root / DESCRIPTIONS, folder.name)
+        if not (reused and words.is_file()):
+            clip = simulate(domain, split=split, number=number, seed=seed)
+            write_descriptions(words, describe(clip, dataset=domain.name, split=split, key=_key(settings)))
+        if done is not None:
+            done(before + domain.frames)
+        exported.append(Exported(folder, reused))
+    _write_split(root, domain.name, split)
+    return exported
+
+
+def export_clip(
+    clip: SimulatedClip, folder: Path, settings: dict[str, Any], done: Callable[[int], object] | None = None
+) -> None:
+    """Write one sequence to ``folder``, which must not exist.
+
+    Args:
+        clip: the sequence.
+        folder: its place.
+        settings: what it was made of, for the manifest.
+        done: told how many frames are written.
+    """
+    staged = folder.with_name(f".simulating-{folder.name}")
+    shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed
+    (staged / "img1").mkdir(parents=True)
+    quality = [cv2.IMWRITE_JPEG_QUALITY, clip.scene.jpeg_quality]
+    for frame, picture in enumerate(clip.pictures(), start=1):
+        encoded = cv2.imencode(".jpg", picture, quality)[1]
+        (staged / "img1" / f"{frame:06d}.jpg").write_bytes(encoded.tobytes())
+        if done is not None:
+            done(frame)
+    found = clip.detections
+    sizes = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
+    boxes_ltwh = np.concatenate([found.boxes_xyxy[:, :2], sizes], axis=1)
+    write_detections(staged / "det" / f"{DETECTIONS}.txt", found.frame, boxes_ltwh, found.score)
+    (staged / "gt").mkdir()
+    (staged / "gt" / "gt.txt").write_text(_ground_truth(clip), encoding="utf-8")
+    (staged / "seqinfo.ini").write_text(_seqinfo(clip), encoding="utf-8")
+    if clip.camera_steps is not None:
+        write_camera(staged / "gmc.txt", clip.camera_steps)
+    (staged / MANIFEST).write_text(
+        json.dumps({"key": _key(settings), **settings}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+    )
+    staged.rename(folder)
+
+
+def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: str = "") -> list[Description]:
+    """Return what is true about the scene and everybody in it.
+
+    Args:
+        clip: the sequence.
+        dataset: for the rows.
+        split: for the rows.
+        key: digest of what the sequence was made of.
+    """
+    words = clip.scene_attributes()
+    rows = [Description(clip.name, None, scene_sentence(words), attributes=words)]
+    seen = clip.staging.is_inside.any(axis=1)
+    sentences = [sentence(person) for person in clip.people]
+    for k in np.flatnonzero(seen).tolist():
+        alike = sum(sentences[j] == sentences[k] for j in np.flatnonzero(seen)) - 1
+        others = max(int(seen.sum()) - 1, 1)
+        best = np.argsort(-clip.staging.visibility[k], kind="stable")[:3]
+        rows.append(
+            Description(
+                clip.name,
+                k + 1,
+                sentences[k],
+                attributes=attributes(clip.people[k]),
+                discriminability=round(1 - alike / others, 4),
+                keyframes=tuple(sorted(int(frame) for frame in best)),
+            )
+        )
+    source = {"dataset": dataset, "split": split, "models": {"source": f"simulation {VERSION}"}, "sha256": key}
+    return [Description(**{**_fields(row), **source}) for row in rows]
+
+
+def _fields(row: Description) -> dict[str, Any]:
+    return dict(vars(row))
+
+
+def _is_there(folder: Path, settings: dict[str, Any]) -> bool:
+    """Tell whether the sequence is complete.
+
+    Raises:
+        DataError: something else is in its place.
+    """
+    if not folder.exists():
+        return False
+    remedy = f"remove {folder}, or choose another --out"
+    try:
+        key = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise DataError(f"{folder}: not made by `sushi-lg simulate`, or damaged", remedy) from error
+    if key != _key(settings):
+        raise DataError(f"{folder}: made with other settings (see its {MANIFEST})", remedy)
+    return True
+
+
+def _key(settings: dict[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
+
+
+def _ground_truth(clip: SimulatedClip) -> str:
+    """Return rows ``frame,id,left,top,width,height,1,1,visibility``, 1-based, sorted by identity and frame."""
+    staging, lines = clip.staging, []
+    for k, t in np.argwhere(staging.is_inside).tolist():
+        left, top, right, bottom = staging.boxes_xyxy[k, t].tolist()
+        box = f"{left + 1:.2f},{top + 1:.2f},{right - left:.2f},{bottom - top:.2f}"
+        lines.append(f"{t + 1},{k + 1},{box},1,1,{staging.visibility[k, t]:.3f}\n")
+    return "".join(lines)
+
+
+def _seqinfo(clip: SimulatedClip) -> str:
+    domain = clip.domain
+    lines = {
+        "name": clip.name,
+        "imDir": "img1",
+        "frameRate": f"{domain.frame_rate:g}",
+        "seqLength": clip.frames,
+        "imWidth": domain.width,
+        "imHeight": domain.height,
+        "imExt": ".jpg",
+    }
+    return "\n".join(["[Sequence]", *(f"{key}={value}" for key, value in lines.items())]) + "\n"
+
+
+def _write_split(root: Path, domain: str, split: str) -> None:
+    """List all complete sequences of a split, also those of an earlier run."""
+    names = sorted(path.parent.name for path in (root / domain / split).glob(f"*/{MANIFEST}"))
+    names = [name for name in names if not name.startswith(".")]
+    header = [f"# People simulated in the domain {domain}.", f"# dataset: {_LAYOUT}", f"# part: {domain}/{split}"]
+    with atomic_path(root / f"{domain}-{split}.txt") as staged:
+        staged.write_text("\n".join([*header, *names]) + "\n", encoding="utf-8")
