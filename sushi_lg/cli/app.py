@@ -26,6 +26,7 @@ VERBS: dict[str, str] = {
     "embed": "Describe how detections look, for tracking by appearance.",
     "draw": "Draw trajectories on their pictures.",
     "train": "Train a tracker, or go on with a training.",
+    "simulate": "Simulate people in scenes: pictures, ground truth, detections and descriptions.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
