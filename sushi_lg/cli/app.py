@@ -24,6 +24,7 @@ VERBS: dict[str, str] = {
     "track": "Track videos, image folders or sequences with detections: trajectories out.",
     "detect": "Detect objects in videos, image folders or sequences.",
     "embed": "Describe how detections look, for tracking by appearance.",
+    "annotate": "Describe people and scenes in words, to train with.",
     "draw": "Draw trajectories on their pictures.",
     "train": "Train a tracker, or go on with a training.",
     "simulate": "Simulate people in scenes: pictures, ground truth, detections and descriptions.",
@@ -34,7 +35,7 @@ VERBS: dict[str, str] = {
     "env": "Show versions, devices and paths, for bug reports.",
 }
 _INTERRUPTED = 130  # typer's exit code after Ctrl-C
-_RESUMABLE = ("track", "detect", "embed")
+_RESUMABLE = ("track", "detect", "embed", "annotate")
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
 
 

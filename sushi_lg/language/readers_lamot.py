@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sushi_lg.errors import DataError
+from sushi_lg.language.colours import NAMES
 from sushi_lg.language.descriptions import Description
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 _NAME = re.compile(r"(?P<sequence>.+)_(?P<number>\d+)\.json")
 _LASTING = 0.5  # share of a track's frames at which an expression must hold to describe the person
 _MOST_PARTS = 3
+_COLOUR = re.compile(rf"\b({'|'.join(NAMES)}|gray|dark|light)\b(?!-side)", re.IGNORECASE)
 _DOWNLOAD = "copy the LaMOT annotations again"
 
 
@@ -182,8 +184,8 @@ def _key(text: str) -> str:
 
 def _narrowed(texts: list[str], fits: dict[str, frozenset[int]]) -> tuple[list[str], frozenset[int]]:
     """Return the expressions of a sentence, and the tracks that all of them fit."""
-    # among those that fit equally few the longer says more
-    order = sorted(texts, key=lambda text: (len(fits[text]), -len(text), text))
+    # among those that fit equally few, one that names a colour can be seen, and the longer says more
+    order = sorted(texts, key=lambda text: (len(fits[text]), not _COLOUR.search(text), -len(text), text))
     parts, left = [order[0]], fits[order[0]]
     while len(parts) < _MOST_PARTS:
         best = min(order, key=lambda text: (len(left & fits[text]), order.index(text)))
