@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "annotate": "Describe people and scenes in words, to train with.",
     "draw": "Draw trajectories on their pictures.",
     "train": "Train a tracker, or go on with a training.",
+    "study": "Train many and test many: cross-domain matrices, ablations, what differs beyond chance.",
     "simulate": "Simulate people in scenes: pictures, ground truth, detections and descriptions.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",

@@ -1,0 +1,214 @@
+"""``sushi-lg study``: train many, test many, and say what differs beyond chance."""
+
+from __future__ import annotations
+
+import enum
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sushi_lg.cli.common import OptionalDataOption, OverridesArgument, format_table, write_json
+from sushi_lg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sushi_lg.study.pieces import Piece
+    from sushi_lg.study.plan import Study, StudyConfig
+    from sushi_lg.study.report import Report
+
+_SECONDS_BETWEEN_LINES = 30.0
+_INTERRUPTED = 130
+
+
+class Kind(enum.Enum):
+    """Studies there are."""
+
+    cross_domain = "cross-domain"
+    ablation = "ablation"
+
+
+def study(
+    kind: Annotated[
+        Kind,
+        typer.Argument(
+            metavar="cross-domain|ablation",
+            help="cross-domain: matrices of learned and tested domains; ablation: one row an arm.",
+        ),
+    ],
+    overrides: OverridesArgument = None,
+    config: Annotated[
+        str | None, typer.Option("--config", metavar="FILE", help="The study: a YAML file or a name from configs/.")
+    ] = None,
+    data: OptionalDataOption = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", metavar="DIR", help="Where it goes; runs/study-<name of the settings>.")
+    ] = None,
+    report_only: Annotated[
+        bool, typer.Option("--report-only", help="Make tables and figure anew from the scores that are there.")
+    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what is there of them.")] = False,
+) -> None:
+    """Train every arm on every domain with every seed, test each everywhere, and compare the arms with the first one.
+
+    Writes DIR/runs (trainings), DIR/scores, and the tables and the figure: DIR/cross_domain or DIR/ablation with .md,
+    .json, .png and .svg. The same command goes on with a study that was stopped; workers=4 trains four at once.
+    """
+    if config is None:
+        raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
+    if report_only and dry_run:
+        raise ConfigError("--report-only and --dry-run exclude each other", "leave one out")
+    from sushi_lg.config import load_config
+    from sushi_lg.study.plan import StudyConfig
+
+    words = [*(overrides or []), *([f"data='{data}'"] if data else [])]
+    settings = load_config(StudyConfig, config, None, words)
+    planned = _plan(settings, out or Path("runs") / f"study-{Path(config).stem}")
+    if dry_run:
+        _list(planned)
+        return
+    if not report_only:
+        _finish(planned, settings.workers)
+    _report(planned, kind)
+
+
+def _plan(settings: StudyConfig, out: Path) -> Study:
+    """Load the settings of every training: base, what the domain teaches, the arm, and what is the same for all."""
+    from dataclasses import asdict
+
+    from sushi_lg.config import load_config
+    from sushi_lg.study.plan import make_study
+    from sushi_lg.training.trainer import TrainConfig
+
+    # No training may see a frame of any test set; the trainer refuses it.
+    tests = [asdict(domain.test) for domain in settings.domains.values() if domain.test is not None]
+    common = [f"data={json.dumps(settings.data)}", f"held_out={json.dumps(tests)}", "threads=1"]
+    trainings = {}
+    for arm, changes in settings.arms.items():
+        for name, domain in settings.domains.items():
+            if not domain.train:
+                continue
+            sources = f"sources={json.dumps([asdict(source) for source in domain.train])}"
+            words = [*settings.base.overrides, *common, sources, *changes]
+            for seed in settings.seeds:
+                try:
+                    training = load_config(TrainConfig, settings.base.config, None, [*words, f"seed={seed}"])
+                except ConfigError as error:
+                    raise ConfigError(f"arm {arm}, domain {name}: {error.message}", error.remedy) from error
+                trainings[arm, name, seed] = training
+    return make_study(settings, trainings, out)
+
+
+def _finish(planned: Study, workers: int) -> None:
+    """Make what is missing."""
+    from sushi_lg.config import save_config
+    from sushi_lg.perception.lock import locked
+    from sushi_lg.study.pieces import look, refuse_changed
+    from sushi_lg.study.workers import finish_all
+
+    with locked(planned.out, "study"):
+        pieces, contents = look(planned)
+        refuse_changed(pieces)
+        for piece in pieces:
+            if not piece.is_trained:
+                save_config(piece.run.config, planned.folder(piece.run) / "config.yaml")
+        done = sum(piece.is_done for piece in pieces)
+        typer.echo(f"{planned.out}: {len(pieces)} runs, {done} done", err=True)
+        try:
+            finish_all(planned, pieces, contents, workers, _Lines(len(pieces), done))
+        except KeyboardInterrupt:
+            typer.echo("stopped; what is finished is kept, and the same command goes on from there", err=True)
+            raise typer.Exit(_INTERRUPTED) from None
+
+
+def _list(planned: Study) -> None:
+    from sushi_lg.study.pieces import look
+
+    pieces, _ = look(planned)
+    rows = [
+        {
+            "run": piece.run.name,
+            "training": _state(piece),
+            "scores": f"{len(planned.tests) - len(piece.missing)}/{len(planned.tests)}",
+        }
+        for piece in pieces
+    ]
+    typer.echo(format_table(rows))
+    typer.echo(f"{sum(piece.is_done for piece in pieces)} of {len(pieces)} runs are done")
+    for piece in pieces:
+        if piece.refusal is not None:
+            typer.echo(f"refused: {piece.run.name}: {piece.refusal}")
+
+
+def _state(piece: Piece) -> str:
+    if piece.refusal is not None:
+        return "refused"
+    if piece.is_trained:
+        return "done"
+    return f"{piece.iterations} of {piece.run.config.max_iterations}" if piece.iterations else "not begun"
+
+
+def _report(planned: Study, kind: Kind) -> None:
+    from sushi_lg.data.files import atomic_path
+    from sushi_lg.study.figure import save_figure
+    from sushi_lg.study.report import ablation_markdown, cross_domain_markdown, make_report, report_to_json
+
+    report = make_report(planned)
+    base = planned.out / kind.name
+    text = cross_domain_markdown(report) if kind is Kind.cross_domain else ablation_markdown(report)
+    with atomic_path(base.with_suffix(".md")) as staged:
+        staged.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {base.with_suffix('.md')}", err=True)
+    write_json(base.with_suffix(".json"), report_to_json(report))
+    _show(report)
+    pictures = [base.with_suffix(suffix) for suffix in (".png", ".svg")]
+    save_figure(report, pictures, with_matrices=kind is Kind.cross_domain)
+    for path in pictures:
+        typer.echo(f"wrote {path}", err=True)
+
+
+def _show(report: Report) -> None:
+    from sushi_lg.study.report import MAIN_METRICS, summary_rows
+
+    for metric in MAIN_METRICS:
+        rows = [{metric: row.pop("arm"), **row} for row in summary_rows(report, metric)]
+        typer.echo(f"{format_table(rows)}\n")
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+
+
+class _Lines:
+    """Tells on standard error which runs begin and end, and now and then how far the others are.
+
+    Args:
+        total: runs of the study.
+        done: runs that are done already.
+    """
+
+    def __init__(self, total: int, done: int) -> None:
+        self._total = total
+        self._done = done
+        self._running: dict[str, str] = {}
+        self._told = time.monotonic()
+
+    def started(self, name: str) -> None:
+        self._running[name] = "begins"
+        typer.echo(f"{name}: begins", err=True)
+
+    def progress(self, name: str, share: float, iteration: int) -> None:
+        self._running[name] = f"{100 * share:.0f} % (iteration {iteration})"
+        now = time.monotonic()
+        if now - self._told >= _SECONDS_BETWEEN_LINES:
+            self._told = now
+            far = "; ".join(f"{running} {state}" for running, state in self._running.items())
+            typer.echo(f"[{self._done}/{self._total}] {far}", err=True)
+
+    def scored(self, name: str, test: str, hota: float) -> None:
+        self._running[name] = "trained"
+        typer.echo(f"{name}: tested in {test}: HOTA {hota:.1f}", err=True)
+
+    def ended(self, name: str) -> None:
+        del self._running[name]
+        self._done += 1
+        typer.echo(f"[{self._done}/{self._total}] {name}: done", err=True)
