@@ -7,8 +7,9 @@ TORCH ?= torch==2.13.0
 STAMP := .venv/.installed
 
 ORACLES := .venv-oracles
+OPEN_CLIP := .venv-open-clip
 
-.PHONY: install demo test test-oracles lint format bench clean
+.PHONY: install demo test test-oracles test-open-clip lint format bench clean
 
 install: $(STAMP)
 
@@ -49,8 +50,18 @@ $(ORACLES)/.installed: $(STAMP)
 		> "$$($(ORACLES)/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/borrowed.pth"
 	touch $@
 
+# open_clip brings torchvision, for which some builds of torch have no match: it has an environment, and a torch, of its
+# own.
+test-open-clip: $(OPEN_CLIP)/.installed
+	$(OPEN_CLIP)/bin/python -m pytest tests/sushi_lg/language
+
+$(OPEN_CLIP)/.installed: pyproject.toml
+	test -x $(OPEN_CLIP)/bin/python || $(PYTHON) -m venv $(OPEN_CLIP)
+	$(OPEN_CLIP)/bin/python -m pip install --quiet --editable ".[dev,language]"
+	touch $@
+
 bench: install
 	$(BIN)/python benchmarks/suite.py runs/bench.json $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf .venv .venv-oracles build dist
+	rm -rf .venv .venv-oracles .venv-open-clip build dist

@@ -50,6 +50,8 @@ def encode_in_batches(
         ValueError: a blank sentence.
     """
     texts = checked_sentences(sentences)
+    if not texts:
+        return np.zeros((0, dim), np.float32)
     numbers = tokens(texts)
     groups: dict[int, list[int]] = {}
     for index, row in enumerate(numbers):

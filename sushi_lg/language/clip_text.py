@@ -16,7 +16,7 @@ from torch import Tensor
 from sushi_lg.appearance.torch_runtime import checked_device
 from sushi_lg.errors import WeightsError
 from sushi_lg.language.batches import encode_in_batches, frozen
-from sushi_lg.language.hub import install, digest, first_line, folder_digest, model_folder
+from sushi_lg.language.hub import digest, first_line, folder_digest, install, model_folder
 from sushi_lg.language.pretrained import load_network, load_tokenizer, token_numbers
 from sushi_lg.language.text_encoder import folder_name
 

