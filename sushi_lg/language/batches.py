@@ -65,13 +65,13 @@ def encode_in_batches(
                 ids = torch.full((size, length), pad, dtype=torch.int64)
                 mask = torch.zeros_like(ids)
                 mask[len(batch) :, 0] = 1  # rows that only fill up; one token keeps their mean a number
-                for row, index in enumerate(batch):
-                    ids[row, : len(numbers[index])] = torch.tensor(numbers[index])
-                    mask[row, : len(numbers[index])] = 1
+                for place, index in enumerate(batch):
+                    ids[place, : len(numbers[index])] = torch.tensor(numbers[index])
+                    mask[place, : len(numbers[index])] = 1
                 out = network(ids.to(device), mask.to(device)).float()
                 vectors[batch] = nn.functional.normalize(out, dim=1)[: len(batch)].cpu().numpy()
-    place = {text: row for row, text in enumerate(texts)}
-    return vectors[[place[sentence] for sentence in sentences]]
+    number_of = {text: number for number, text in enumerate(texts)}
+    return vectors[[number_of[sentence] for sentence in sentences]]
 
 
 def say_cut(sentences: Sequence[str], lengths: Sequence[int], limit: int) -> None:

@@ -70,8 +70,8 @@ class ClipTextEncoder:
     def _vectors(self, tokens: Tensor, mask: Tensor) -> Tensor:
         if self._clip:
             return self._network(input_ids=tokens, attention_mask=mask).text_embeds
-        mask = (tokens != self._tokenizer.pad_token_id).long() if self._masked else None
-        return self._network(input_ids=tokens, attention_mask=mask).pooler_output
+        words = (tokens != self._tokenizer.pad_token_id).long() if self._masked else None
+        return self._network(input_ids=tokens, attention_mask=words).pooler_output
 
 
 def _complete(folder: Path) -> bool:

