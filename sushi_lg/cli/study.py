@@ -64,7 +64,7 @@ def study(
 
     words = [*(overrides or []), *([f"data='{data}'"] if data else [])]
     settings = load_config(StudyConfig, config, None, words)
-    planned = _plan(settings, out or Path("runs") / f"study-{Path(config).stem}")
+    planned = plan_study(settings, out or Path("runs") / f"study-{Path(config).stem}")
     if dry_run:
         _list(planned)
         return
@@ -73,7 +73,7 @@ def study(
     _report(planned, kind)
 
 
-def _plan(settings: StudyConfig, out: Path) -> Study:
+def plan_study(settings: StudyConfig, out: Path) -> Study:
     """Load the settings of every training: base, what the domain teaches, the arm, and what is the same for all."""
     from dataclasses import asdict
 

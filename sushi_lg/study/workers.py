@@ -110,8 +110,9 @@ def finish_all(
     finally:
         _end(pool)
     if failures:
-        left = f"{len(waiting)} runs were not begun; " if waiting else ""
-        raise SushiError(failures[0], f"{left}the same command goes on from here once the reason is gone")
+        counted = "1 run was" if len(waiting) == 1 else f"{len(waiting)} runs were"
+        left = f"{counted} not begun; " if waiting else ""
+        raise SushiError("\n".join(failures), f"{left}the same command goes on from here once the reason is gone")
 
 
 def _start() -> _Worker:

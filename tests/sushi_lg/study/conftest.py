@@ -41,12 +41,14 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write_study(world: Path) -> Callable[..., Path]:
     """Return a function that writes the study, with changes, and its training beside it."""
 
-    def write(path: Path, **changes: Any) -> Path:  # noqa: ANN401
+    def write(path: Path, train_in: tuple[str, ...] = DOMAINS, **changes: Any) -> Path:  # noqa: ANN401
         training = path.with_name("training.yaml")
         training.write_text(yaml.safe_dump(TRAINING))
         domains = {
             name: {
-                "train": [{"split": str(world / f"split-{name}-learn-1.txt"), "detections": "toy"}],
+                "train": [{"split": str(world / f"split-{name}-learn-1.txt"), "detections": "toy"}]
+                if name in train_in
+                else [],
                 "test": {"split": str(world / f"split-{name}-test-1.txt"), "detections": "toy"},
             }
             for name in DOMAINS

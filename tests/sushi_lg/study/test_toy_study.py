@@ -4,25 +4,29 @@ from __future__ import annotations
 
 import json
 import multiprocessing
-import os
 import shutil
-import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
 from sushi_lg.cli.app import main
+from sushi_lg.cli.study import plan_study
+from sushi_lg.config import load_config
 from sushi_lg.data.splits import load_split
 from sushi_lg.evaluation.mot import evaluate_sequences
+from sushi_lg.study.pieces import Task, finish, look
+from sushi_lg.study.plan import Study, StudyConfig
 from sushi_lg.study.scores import read_scores
 from sushi_lg.tracking.run import track_sequences
 from sushi_lg.tracking.weights import load_tracker
+from sushi_lg.training.checkpoint import latest_checkpoint
+from sushi_lg.training.parallel import World
+from sushi_lg.training.trainer import TrainConfig, Trainer
 
 WriteStudy = Callable[..., Path]
 DOMAINS, ARMS, SEEDS = ("plaza", "station"), ("plain", "slow"), (0, 1)
@@ -47,6 +51,25 @@ def finished(tmp_path_factory: pytest.TempPathFactory, write_study: WriteStudy) 
 def copy(finished: Path, tmp_path: Path) -> Path:
     """Return a copy of the finished study that a test may spoil."""
     return Path(shutil.copytree(finished, tmp_path / "copy"))
+
+
+class Silent:
+    def progress(self, share: float, iteration: int) -> None: ...
+
+    def line(self, text: str) -> None: ...
+
+
+def load_study(config: Path, out: Path, **changes: Any) -> Study:  # noqa: ANN401
+    return plan_study(replace(load_config(StudyConfig, str(config)), **changes), out)
+
+
+def complete(study: Study) -> None:
+    """Finish a study without workers."""
+    pieces, contents = look(study)
+    for piece in pieces:
+        if not piece.is_done:
+            finish(Task(study, piece, contents), Silent(), lambda *_: None)
+    assert all(piece.is_done for piece in look(study)[0])
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -136,23 +159,35 @@ def test_done_is_done_and_reports_come_from_scores(copy: Path, capsys: pytest.Ca
 
 
 def test_what_is_missing_is_made_again(copy: Path, finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    out, words = copy / "out", ("--config", copy / "study.yaml", "--out", copy / "out")
+    out, config = copy / "out", copy / "study.yaml"
     cut = out / "runs/slow/station/seed0"
     (cut / "weights.safetensors").unlink()
     for path in (cut / "checkpoints").glob("step_000003*"):
         path.unlink()
     (out / "scores/plain/plaza-seed0/plaza.json").unlink()
-    assert run("cross-domain", *words, "--dry-run") == 0
+    assert run("cross-domain", "--config", config, "--out", out, "--dry-run") == 0
     shown = [line.split() for line in capsys.readouterr().out.splitlines()]
     assert ["slow/station/seed0", "2", "of", "3", "0/2"] in shown
     assert ["plain/plaza/seed0", "done", "1/2"] in shown
     assert ["6", "of", "8", "runs", "are", "done"] in shown
     assert not (cut / "weights.safetensors").exists()
-    assert run("cross-domain", *words, "workers=1") == 0
+    complete(load_study(config, out))
     again = finished / "out/runs/slow/station/seed0/weights.safetensors"
     assert (cut / "weights.safetensors").read_bytes() == again.read_bytes()
     for name in ("slow/station-seed0/plaza.json", "plain/plaza-seed0/plaza.json"):
         assert (out / "scores" / name).read_bytes() == (finished / "out/scores" / name).read_bytes()
+
+
+def test_scores_of_other_weights_or_test_files_are_made_again(copy: Path, world: Path) -> None:
+    config, out, moved = copy / "study.yaml", copy / "out", Path(shutil.copytree(world, copy / "world"))
+    assert all(piece.is_done for piece in look(load_study(config, out, data=str(moved)))[0])
+    truth = moved / "plaza-test-2/gt/gt.txt"
+    truth.write_text("".join(truth.read_text().splitlines(keepends=True)[1:]))
+    assert [piece.missing for piece in look(load_study(config, out, data=str(moved)))[0]] == [["plaza"]] * 8
+    one, other = (out / f"runs/plain/plaza/seed{seed}/weights.safetensors" for seed in SEEDS)
+    shutil.copy(other, one)
+    missing = [piece.missing for piece in look(load_study(config, out))[0]]
+    assert missing == [["plaza", "station"], *([[]] * 7)]
 
 
 def test_changed_settings_and_files_are_refused(
@@ -178,62 +213,54 @@ def test_changed_settings_and_files_are_refused(
     assert times(copy / "out") == before
 
 
-def test_a_run_that_fails_is_named_and_others_are_finished(
+def test_a_run_that_fails_is_named_and_those_beside_it_are_finished(
     write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    arms = {"wild": ["learning_rate=1e30", "max_bad_steps=1"], "plain": []}
-    config = write_study(tmp_path / "study.yaml", arms=arms, seeds=[0])
+    # the long one is still at work when the wild one fails, so the third one is not begun
+    arms = {"wild": ["learning_rate=1e30", "max_bad_steps=1"], "long": ["max_iterations=30"], "third": []}
+    config = write_study(tmp_path / "study.yaml", arms=arms, seeds=[0], train_in=DOMAINS[:1])
     out = tmp_path / "out"
-    assert run("cross-domain", "--config", config, "--out", out, "domains.station.train=[]", "workers=2") == 1
+    assert run("cross-domain", "--config", config, "--out", out) == 1
     told = capsys.readouterr().err
     log = out / "runs/wild/plaza/seed0/log.txt"
     assert f"error: wild/plaza/seed0: iteration 2: no finite gradient 1 times in a row; see {log}" in told
-    assert "DivergedError" in log.read_text() and "plain/plaza/seed0: done" in told
-    assert (out / "scores/plain/plaza-seed0/station.json").is_file()
+    assert "DivergedError" in log.read_text()
+    assert "long/plaza/seed0: done" in told and (out / "scores/long/plaza-seed0/station.json").is_file()
+    assert "1 run was not begun" in told and not (out / "scores/third").exists()
 
 
 def test_killed_and_stopped_studies_go_on(
-    write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    write_study: WriteStudy, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One worker is killed, then the study is asked to stop; what comes out is as if nothing had been."""
-    long = {"arms": {"plain": ["max_iterations=60"]}, "seeds": [0]}
-    config = write_study(tmp_path / "study.yaml", **long)
-    only = ("--config", str(config), "domains.station.train=[]", "workers=1")
-    words = [sys.executable, "-m", "sushi_lg", "study", "cross-domain", *only, "--out", str(tmp_path / "cut")]
+    """Its worker is killed, then the study is asked to stop; what comes out is as if nothing had been."""
+    config = write_study(
+        tmp_path / "study.yaml", arms={"plain": ["max_iterations=40"]}, seeds=[0], workers=1, train_in=DOMAINS[:1]
+    )
+    words = ("cross-domain", "--config", config, "--out", tmp_path / "cut")
     folder = tmp_path / "cut/runs/plain/plaza/seed0"
 
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as study:
-        _wait_for_step(folder, 3)
-        (worker,) = (int(pid) for pid in Path(f"/proc/{study.pid}/task/{study.pid}/children").read_text().split()[-1:])
-        os.kill(worker, signal.SIGKILL)
-        told = study.communicate(timeout=60)[1]
-    assert study.returncode == 1
-    assert "plain/plaza/seed0: its process ended with SIGKILL, maybe for want of memory" in told
+    def kill(*_: object) -> None:
+        (worker,) = multiprocessing.active_children()
+        worker.kill()
 
-    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as study:
-        _wait_for_step(folder, _last_step(folder) + 3)
-        study.send_signal(signal.SIGINT)
-        told = study.communicate(timeout=60)[1]
-    assert study.returncode == 130 and "the same command goes on from there" in told
-    assert 0 < _last_step(folder) < 60 and not (folder / "weights.safetensors").exists()
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
 
-    for out in ("cut", "straight"):
-        assert run("cross-domain", *only, "--out", tmp_path / out) == 0
-    for name in ("runs/plain/plaza/seed0/weights.safetensors", "scores/plain/plaza-seed0/station.json"):
-        assert (tmp_path / "cut" / name).read_bytes() == (tmp_path / "straight" / name).read_bytes()
-    assert "one seed: intervals know the spread over sequences only" in capsys.readouterr().out
-    assert not multiprocessing.active_children()
-
-
-def _last_step(folder: Path) -> int:
-    return max((int(path.stem[5:]) for path in (folder / "checkpoints").glob("step_*.json")), default=0)
-
-
-def _wait_for_step(folder: Path, step: int) -> None:
-    deadline = time.monotonic() + 60
-    while _last_step(folder) < step:
-        assert time.monotonic() < deadline, "no checkpoint was written"
-        time.sleep(0.02)
+    for act, code, message in (
+        (kill, 1, "plain/plaza/seed0: its process ended with SIGKILL, maybe for want of memory; see "),
+        (interrupt, 130, "stopped; what is finished is kept, and the same command goes on from there"),
+    ):
+        with monkeypatch.context() as patch:
+            patch.setattr("sushi_lg.cli.study._Lines.progress", act)
+            assert run(*words) == code
+        assert message in capsys.readouterr().err
+        assert not multiprocessing.active_children() and not (folder / "weights.safetensors").exists()
+    stopped = latest_checkpoint(folder / "checkpoints")
+    assert stopped is not None and "stopped after" in (folder / "log.txt").read_text()
+    complete(load_study(config, tmp_path / "cut"))
+    alone = World(0, 1, torch.device("cpu"))
+    straight = Trainer(load_config(TrainConfig, str(folder / "config.yaml")), tmp_path / "straight", alone, Silent())
+    assert straight.run().weights.read_bytes() == (folder / "weights.safetensors").read_bytes()
 
 
 @pytest.mark.parametrize(
