@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -211,7 +211,22 @@ def _boxes(sequence: Sequence, tracks: Path | None, on_bad_row: str) -> MotTable
     path = tracks / f"{sequence.name}.txt" if tracks.is_dir() else tracks
     if not path.is_file():
         raise DataError(f"{path}: no such file", "--tracks takes a result file, or the folder of <sequence>.txt")
-    return read_table(path, "results", on_bad_row=on_bad_row, sequence_length=sequence.length)  # type: ignore[arg-type]
+    table = read_table(path, "results", on_bad_row=on_bad_row, sequence_length=sequence.length)  # type: ignore[arg-type]
+    return _without_filled(table, path.with_suffix(".parquet"))
+
+
+def _without_filled(table: MotTable, parquet: Path) -> MotTable:
+    """Return the boxes with those that a tracker filled in said to be invisible: others stand there in the picture."""
+    import numpy as np
+
+    from sushi_lg.data.trajectory_io import read_trajectories
+
+    if not parquet.is_file():
+        return table
+    stored = read_trajectories(parquet)
+    filled = set(zip((stored.frame + 1)[stored.is_interpolated], stored.track_id[stored.is_interpolated], strict=True))
+    seen = [(frame, one) not in filled for frame, one in zip(table.frame, table.track_id, strict=True)]
+    return replace(table, visibility=np.asarray(seen, dtype=np.float64))
 
 
 def _part(sequence: Sequence) -> str:

@@ -33,7 +33,8 @@ class Taught(Record):
             raise ValueError(f"instance must be (K, D) float32, got {self.instance.dtype} {tuple(self.instance.shape)}")
         if self.ids.shape != self.instance.shape[:1] or self.ids.dtype != torch.int64:
             raise ValueError(f"ids must be ({len(self.instance)},) int64, got {self.ids.dtype} {tuple(self.ids.shape)}")
-        if bool((self.ids[1:] <= self.ids[:-1]).any()):
+        # checked where it was read; on a GPU the answer would have to be waited for
+        if self.ids.device.type == "cpu" and bool((self.ids[1:] <= self.ids[:-1]).any()):
             raise ValueError("ids must be sorted, each once")
         if self.scene is not None and (self.scene.ndim != 1 or self.scene.dtype != torch.float32):
             raise ValueError(f"scene must be (S,) float32, got {self.scene.dtype} {tuple(self.scene.shape)}")
