@@ -28,7 +28,8 @@ class BaseConfig:
     """The training that all arms start from.
 
     Attributes:
-        config: settings of ``sushi-lg train``: a name from configs/ or a YAML file. Their sources are not used.
+        config: settings of ``sushi-lg train``: a name from configs/ or a YAML file. Their sources and held_out are not used:
+            domains say what is learned, and what is tested is held out.
         overrides: ``key=value`` for all arms.
     """
 
