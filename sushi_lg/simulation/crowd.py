@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from sushi_lg.simulation.scenes import Scene
 
-_INTENTIONS: Final = {"stroll": 0.3, "stop": 0.12, "meet": 0.16, "hide": 0.22, "leave": 0.2}
+_INTENTIONS: Final = {"stroll": 0.26, "stop": 0.1, "meet": 0.17, "hide": 0.22, "leave": 0.25}
+_WHIM: Final = 0.12  # how often a second somebody on the way thinks of something else
 _SETTLE: Final = 0.35  # seconds in which a walk takes up a new direction
 _PERSONAL: Final = 0.75  # metres within which people give way
 _ARRIVED: Final = 0.35  # metres
@@ -98,6 +99,8 @@ class _Crowd:
         distance = float(np.linalg.norm(to_goal))
         if distance > _ARRIVED and walker.hurry > 0:
             walker.hurry -= self.seconds
+            if walker.face is None and self.rng.random() < _WHIM * self.seconds:
+                self._decide(k)
             return to_goal / distance * min(walker.speed, distance / 0.4)
         walker.wait -= self.seconds
         if walker.wait <= 0:
@@ -114,6 +117,8 @@ class _Crowd:
 
     def _decide(self, k: int) -> None:
         intention = str(self.rng.choice(list(_INTENTIONS), p=list(_INTENTIONS.values())))
+        if self._is_hidden(self.place[k]) and intention != "leave":
+            intention = "stroll"  # nobody lives behind a pillar
         if intention == "meet" and self._meet(k):
             return
         walker = self.walkers[k]
@@ -121,6 +126,7 @@ class _Crowd:
         walker.speed = float(np.clip(self.rng.normal(1.25, 0.3), 0.6, 2.0))
         if intention == "hide" and self.scene.obstacles:
             walker.goal, walker.wait = self._behind_something(k), float(self.rng.uniform(0.2, 2.5))
+            walker.hurry = _PATIENCE / 2
         elif intention == "leave":
             walker.goal, walker.wait = self._outside(k), float(self.rng.uniform(0.4, 3.0))
         elif intention == "stop":
@@ -139,6 +145,8 @@ class _Crowd:
         middle = (self.place[k] + self.place[partner]) / 2
         reach = float(self.scene.reach(middle[1])) * 0.9
         middle[0] = np.clip(middle[0], -reach, reach)
+        if self._is_hidden(middle):
+            return False
         side = np.array([0.35 + 0.1 * self.rng.random(), self.rng.normal(0, 0.12)])
         if self.place[k, 0] < self.place[partner, 0]:
             side = -side
@@ -189,10 +197,21 @@ class _Crowd:
     # -------------------------------------------------------------------------------------------------- places to go
 
     def _anywhere(self) -> NDArray[np.float64]:
-        # even in the logarithm: as many people large as small in the picture
-        z = float(np.exp(self.rng.uniform(math.log(self.scene.near), math.log(self.scene.far))))
-        reach = float(self.scene.reach(z))
-        return np.array([self.rng.uniform(-0.92, 0.92) * reach, z])
+        """Return a place in the picture, most often one that can be seen."""
+        for _ in range(3):
+            # even in the logarithm: as many people large as small in the picture
+            z = float(np.exp(self.rng.uniform(math.log(self.scene.near), math.log(self.scene.far))))
+            place = np.array([self.rng.uniform(-0.92, 0.92) * float(self.scene.reach(z)), z])
+            if not self._is_hidden(place):
+                break
+        return place
+
+    def _is_hidden(self, place: NDArray[np.float64]) -> bool:
+        """Tell whether a thing stands between the camera and a place."""
+        return any(
+            place[1] > thing.z and abs(place[0] / place[1] - thing.x / thing.z) < (thing.width / 2 + 0.2) / thing.z
+            for thing in self.scene.obstacles
+        )
 
     def _outside(self, k: int) -> NDArray[np.float64]:
         """Return a place beyond the nearer side of the picture."""

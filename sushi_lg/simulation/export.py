@@ -80,14 +80,13 @@ def export_split(
         settings = {"version": VERSION, "seed": seed, "split": split, "number": number, "domain": asdict(domain)}
         folder = root / domain.name / split / f"{domain.name}-{split}-{number:04d}"
         before = domain.frames * (number - 1)
-        reused = _is_there(folder, settings)
-        if not reused:
-            clip = simulate(domain, split=split, number=number, seed=seed)
-            export_clip(clip, folder, settings, lambda frame, before=before: done and done(before + frame))
         words = descriptions_path(root / DESCRIPTIONS, folder.name)
+        reused = _is_there(folder, settings)
         if not (reused and words.is_file()):
             clip = simulate(domain, split=split, number=number, seed=seed)
             write_descriptions(words, describe(clip, dataset=domain.name, split=split, key=_key(settings)))
+            if not reused:
+                export_clip(clip, folder, settings, lambda frame, before=before: done and done(before + frame))
         if done is not None:
             done(before + domain.frames)
         exported.append(Exported(folder, reused))
@@ -140,7 +139,13 @@ def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: st
         key: digest of what the sequence was made of.
     """
     words = clip.scene_attributes()
-    rows = [Description(clip.name, None, scene_sentence(words), attributes=words)]
+    common: dict[str, Any] = {
+        "dataset": dataset,
+        "split": split,
+        "models": {"source": f"simulation {VERSION}"},
+        "sha256": key,
+    }
+    rows = [Description(clip.name, None, scene_sentence(words), attributes=words, **common)]
     seen = clip.staging.is_inside.any(axis=1)
     sentences = [sentence(person) for person in clip.people]
     for k in np.flatnonzero(seen).tolist():
@@ -155,14 +160,10 @@ def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: st
                 attributes=attributes(clip.people[k]),
                 discriminability=round(1 - alike / others, 4),
                 keyframes=tuple(sorted(int(frame) for frame in best)),
+                **common,
             )
         )
-    source = {"dataset": dataset, "split": split, "models": {"source": f"simulation {VERSION}"}, "sha256": key}
-    return [Description(**{**_fields(row), **source}) for row in rows]
-
-
-def _fields(row: Description) -> dict[str, Any]:
-    return dict(vars(row))
+    return rows
 
 
 def _is_there(folder: Path, settings: dict[str, Any]) -> bool:

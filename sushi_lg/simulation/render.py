@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from sushi_lg.simulation.crowd import Walks
 from sushi_lg.simulation.figure import Pose, draw_figure
 from sushi_lg.simulation.people import Person
 from sushi_lg.simulation.scenes import Obstacle, Scene
@@ -30,20 +31,17 @@ class Renderer:
     Args:
         scene: light, camera and things.
         people: P.
-        staging: where they are.
+        walks: where they are on the ground.
+        staging: where they are in the pictures.
         affines: (T, 2, 3) of the camera.
     """
 
     def __init__(
-        self,
-        scene: Scene,
-        people: list[Person],
-        staging: Staging,
-        walks_place: NDArray[np.float64],
-        affines: NDArray[np.float64],
+        self, scene: Scene, people: list[Person], walks: Walks, staging: Staging, affines: NDArray[np.float64]
     ) -> None:
         self._scene, self._people, self._staging = scene, people, staging
-        self._place, self._affines = walks_place, affines
+        self._place, self._affines = walks.place, affines
+        self._corners = obstacle_corners(scene)
         rng = np.random.default_rng(scene.seed)
         self._steady, self._lamps = _background(rng, scene)
         shape = (scene.camera.height_px * 3 // 2, scene.camera.width * 3 // 2, 3)
@@ -112,7 +110,7 @@ class Renderer:
         scene = self._scene
         thing = scene.obstacles[index]
         affine = self._affines[frame]
-        corners = obstacle_corners(scene)[index] @ affine[:, :2].T + affine[:, 2]
+        corners = self._corners[index] @ affine[:, :2].T + affine[:, 2]
         light = scene.light.at(thing.x, thing.z - 0.3, self._seconds(frame))
         for points, colour in _obstacle_parts(thing):
             quad = _inside_quad(corners, points)

@@ -23,6 +23,7 @@ from sushi_lg.simulation.camera import Camera, CameraMotion
 
 # Lists instead of tuples, because that is what the schema of settings can hold: a range is [lowest, highest].
 Range = list[float]
+_HEIGHT: Final = 360  # of a picture for which lengths in pixels are written
 
 
 def _range(low: float, high: float) -> Range:
@@ -50,7 +51,7 @@ class Domain:
         far: metres to the farthest one.
         camera_height: metres.
         camera_pitch: degrees down.
-        focal: pixels.
+        focal: pixels, of a picture 360 pixels high, as are the next ones.
         pan: largest shift in pixels.
         pan_seconds: of a turn there and back.
         shake: pixels.
@@ -84,8 +85,8 @@ class Domain:
     frame_rate: float = 15.0
     frames: int = 300
     people: Range = _range(12, 18)
-    near: Range = _range(7.8, 8.4)
-    far: Range = _range(15.0, 17.0)
+    near: Range = _range(7.2, 7.8)
+    far: Range = _range(16.0, 19.0)
     camera_height: Range = _range(4.2, 5.5)
     camera_pitch: Range = _range(19.0, 22.0)
     focal: Range = _range(700, 780)
@@ -110,8 +111,16 @@ class Domain:
     ground: Range = _range(0.45, 0.65)
     wall: Range = _range(0.4, 0.75)
     pillars: Range = _range(1, 2)
-    billboards: Range = _range(1, 2)
+    billboards: Range = _range(1, 1)
     detector_error: Range = _range(0.8, 1.0)
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):  # 12 and 12.0 are the same settings
+            value = getattr(self, spec.name)
+            if spec.name == "lamp_colours":
+                self.lamp_colours = [[float(channel) for channel in colour] for colour in value]
+            elif isinstance(value, list):
+                setattr(self, spec.name, [float(number) for number in value])
 
     def validate(self) -> None:
         """Check what is written.
@@ -160,8 +169,8 @@ DOMAINS: Final[dict[str, Domain]] = {
             name="stage",
             place="indoor",
             light="coloured stage light",
-            near=[4.6, 5.2],
-            far=[12.0, 14.0],
+            near=[4.4, 5.0],
+            far=[13.0, 15.0],
             camera_height=[1.3, 1.8],
             camera_pitch=[3.0, 6.0],
             focal=[500, 560],
@@ -193,20 +202,20 @@ DOMAINS: Final[dict[str, Domain]] = {
             camera_height=[2.6, 3.4],
             camera_pitch=[11.0, 14.0],
             focal=[620, 690],
-            ambient=[0.26, 0.25, 0.29],
-            lamps=[3, 5],
-            lamp_colours=[[0.95, 0.66, 0.32], [0.95, 0.55, 0.20], [0.9, 0.75, 0.5]],
+            ambient=[0.19, 0.19, 0.23],
+            lamps=[4, 6],
+            lamp_colours=[[1.05, 0.56, 0.18], [0.62, 0.74, 0.98], [1.0, 0.68, 0.36]],
             lamp_strength=[0.8, 1.0],
-            lamp_radius=[1.8, 2.6],
+            lamp_radius=[1.4, 2.1],
             flicker=[0.0, 0.04],
             white_balance=[0.9, 1.1],
             exposure=[1.0, 1.2],
             blur=[1.1, 1.6],
-            noise=[8.0, 12.0],
+            noise=[9.0, 14.0],
             jpeg_quality=[70, 80],
             ground=[0.3, 0.5],
             wall=[0.25, 0.5],
-            detector_error=[1.2, 1.5],
+            detector_error=[1.1, 1.35],
         ),
         Domain(
             name="mall",
@@ -230,7 +239,7 @@ DOMAINS: Final[dict[str, Domain]] = {
             flicker=[0.08, 0.16],
             flicker_hertz=[0.25, 0.7],
             white_balance=[0.9, 1.1],
-            exposure=[0.75, 0.95],
+            exposure=[0.65, 0.85],
             blur=[0.6, 0.9],
             noise=[3.0, 5.0],
             jpeg_quality=[82, 90],
@@ -353,13 +362,13 @@ def draw_scene(rng: np.random.Generator, domain: Domain) -> Scene:
     def draw(limits: Range) -> float:
         return float(rng.uniform(limits[0], limits[1]))
 
+    zoom = domain.height / _HEIGHT
     motion = CameraMotion(
-        draw(domain.pan), draw(domain.pan_seconds), draw(domain.shake), math.radians(draw(domain.roll))
+        draw(domain.pan) * zoom, draw(domain.pan_seconds), draw(domain.shake) * zoom, math.radians(draw(domain.roll))
     )
     roll = 2.5 * math.sin(motion.roll)
     margin_x = math.ceil(motion.pan + 2.5 * motion.shake + roll * domain.height / 2) + (0 if motion.is_static else 4)
     margin_y = math.ceil(2.5 * motion.shake + roll * domain.width / 2) + (0 if motion.is_static else 4)
-    zoom = domain.height / 360  # the focal lengths of the domains are for this height
     camera = Camera(
         draw(domain.camera_height),
         math.radians(draw(domain.camera_pitch)),
@@ -422,7 +431,7 @@ def scene_sentence(words: dict[str, str]) -> str:
 def _draw_light(
     rng: np.random.Generator, domain: Domain, near: float, far: float, near_reach: float, far_reach: float
 ) -> Light:
-    count = int(rng.integers(domain.lamps[0], domain.lamps[1], endpoint=True))
+    count = _draw_number(rng, domain.lamps)
     place = np.zeros((count, 2))
     # spread over the ground: each new lamp is the farthest of a few from those that are there
     for k in range(count):
@@ -457,8 +466,8 @@ def _draw_obstacles(
     rng: np.random.Generator, domain: Domain, near: float, far: float, reach: Callable[[float], float]
 ) -> list[Obstacle]:
     obstacles = []
-    kinds = ["pillar"] * int(rng.integers(domain.pillars[0], domain.pillars[1], endpoint=True))
-    kinds += ["billboard"] * int(rng.integers(domain.billboards[0], domain.billboards[1], endpoint=True))
+    kinds = ["pillar"] * _draw_number(rng, domain.pillars)
+    kinds += ["billboard"] * _draw_number(rng, domain.billboards)
     if not kinds:
         return []
     # side by side in the picture, so that they do not stand behind one another
@@ -474,6 +483,10 @@ def _draw_obstacles(
             Obstacle(float(x), float(z), float(width), float(top), kind, (red, green, blue), int(rng.integers(2**31)))
         )
     return sorted(obstacles, key=lambda obstacle: -obstacle.z)
+
+
+def _draw_number(rng: np.random.Generator, limits: Range) -> int:
+    return int(rng.integers(round(limits[0]), round(limits[1]), endpoint=True))
 
 
 def _check_colour(name: str, value: list[float]) -> None:

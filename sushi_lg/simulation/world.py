@@ -57,9 +57,13 @@ class SimulatedClip:
         """(T, 2, 3) true camera motion from frame to frame, or None where it stands still."""
         return None if self.scene.motion.is_static else steps_of(self.affines)
 
+    def renderer(self) -> Renderer:
+        """Return what draws any of its frames."""
+        return Renderer(self.scene, self.people, self.walks, self.staging, self.affines)
+
     def pictures(self) -> Iterator[NDArray[np.uint8]]:
         """Yield the (H, W, 3) pictures of all frames, blue first."""
-        renderer = Renderer(self.scene, self.people, self.staging, self.walks.place, self.affines)
+        renderer = self.renderer()
         for frame in range(self.frames):
             yield renderer.picture(frame)
 
