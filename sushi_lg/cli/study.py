@@ -108,7 +108,7 @@ def _finish(planned: Study, workers: int) -> None:
     from sushi_lg.study.workers import finish_all
 
     with locked(planned.out, "study"):
-        pieces, contents = look(planned)
+        pieces = look(planned)
         refuse_changed(pieces)
         for piece in pieces:
             if not piece.is_trained:
@@ -116,7 +116,7 @@ def _finish(planned: Study, workers: int) -> None:
         done = sum(piece.is_done for piece in pieces)
         typer.echo(f"{planned.out}: {len(pieces)} runs, {done} done", err=True)
         try:
-            finish_all(planned, pieces, contents, workers, _Lines(len(pieces), done))
+            finish_all(planned, pieces, workers, _Lines(len(pieces), done))
         except KeyboardInterrupt:
             typer.echo("stopped; what is finished is kept, and the same command goes on from there", err=True)
             raise typer.Exit(_INTERRUPTED) from None
@@ -125,7 +125,7 @@ def _finish(planned: Study, workers: int) -> None:
 def _list(planned: Study) -> None:
     from sushi_lg.study.pieces import look
 
-    pieces, _ = look(planned)
+    pieces = look(planned)
     rows = [
         {
             "run": piece.run.name,

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,7 +36,7 @@ from sushi_lg.training.trainer import Reporter, Trainer
 _FREE = ("data", "validation", "held_out")
 _SHOWN_CHANGES = 5
 
-Contents = dict[str, str]
+Contents = dict[str, dict[str, str]]  # SHA-256 of every file of a sequence, by what it is, by sequence
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class Piece:
         iterations: finished steps that were saved.
         is_trained: whether its weights are there.
         missing: domains whose scores have to be made.
+        tests: contents of the test sets, by domain.
     """
 
     run: Run
@@ -57,6 +59,7 @@ class Piece:
     iterations: int
     is_trained: bool
     missing: list[str]
+    tests: Mapping[str, Contents]
 
     @property
     def is_done(self) -> bool:
@@ -71,12 +74,10 @@ class Task:
     Attributes:
         study: the study; its runs are left out.
         piece: what is there.
-        contents: of the test sets, by domain.
     """
 
     study: Study
     piece: Piece
-    contents: Mapping[str, Contents]
 
 
 class Stopped(Exception):
@@ -93,29 +94,34 @@ class Stopped(Exception):
         super().__init__(f"stopped after {iteration} iterations")
 
 
-def look(study: Study) -> tuple[list[Piece], dict[str, Contents]]:
-    """Return what is there of every run, and the contents of the test sets.
+def look(study: Study) -> list[Piece]:
+    """Return what is there of every run.
 
     Raises:
         ConfigError: an unknown name in include or exclude.
-        DataError: absent files; a test sequence without ground truth.
+        DataError: absent files; ground truth is one of them.
     """
-    tests = {name: set_contents(test, study.data, f"domains.{name}.test") for name, test in study.tests.items()}
-    sources: dict[str, Contents] = {}
+    known: dict[str, Contents] = {}
+
+    def contents(config: SetConfig, where: str) -> Contents:
+        key = repr(config)
+        if key not in known:  # seeds share their sources, arms their tests
+            known[key] = set_contents(config, study.data, where)
+        return known[key]
+
     pieces = []
     for run in study.runs:
         learned: Contents = {}
         for number, source in enumerate(run.config.sources):
-            key = json.dumps(asdict(source), sort_keys=True)
-            if key not in sources:  # seeds share their sources
-                sources[key] = set_contents(source, study.data, f"domains.{run.train}.train.{number}")
-            learned |= {f"{number}/{name}": digest for name, digest in sources[key].items()}
+            found = contents(source, f"domains.{run.train}.train.{number}")
+            learned |= {f"{number}/{name}": files for name, files in found.items()}
+        tests = {name: contents(study.test_of(run, name), f"domains.{name}.test") for name in study.tests}
         pieces.append(_look_at(study, run, learned, tests))
-    return pieces, tests
+    return pieces
 
 
 def set_contents(config: SetConfig, data: str, where: str) -> Contents:
-    """Return a digest of the files of every sequence of a set.
+    """Return digests of the files of every sequence of a set.
 
     Args:
         config: the set.
@@ -124,9 +130,12 @@ def set_contents(config: SetConfig, data: str, where: str) -> Contents:
 
     Raises:
         ConfigError: an unknown name in include or exclude.
-        DataError: absent files, ground truth among them.
+        DataError: absent files; ground truth is one of them.
     """
-    return {each.name: _digest(_files(each, config, where)) for each in open_set(config, data, where)}
+    return {
+        each.name: {kind: file_sha256(path) for kind, path in _files(each, config, where).items()}
+        for each in open_set(config, data, where)
+    }
 
 
 def run_settings(run: Run) -> dict[str, Any]:
@@ -172,12 +181,14 @@ def finish(task: Task, reporter: Reporter, scored: Callable[[str, float], None])
         with atomic_path(folder / "run.json") as staged:
             staged.write_text(json.dumps(task.piece.made_from, indent=1) + "\n", encoding="utf-8")
         resume = latest_checkpoint(folder / "checkpoints") is not None
-        outcome = Trainer(run.config, folder, join_world(run.config.device), reporter, resume).run()
+        config = deepcopy(run.config)  # the trainer notes in it what it finds in galleries
+        outcome = Trainer(config, folder, join_world(config.device), reporter, resume).run()
         if outcome.signal is not None:
             raise Stopped(outcome.iteration, outcome.signal)
     for test in task.piece.missing:
-        made_from = _scores_made_from(run, weights, study.tests[test], task.contents[test])
-        scores = score(weights, study.tests[test], study.data, run.config.device, made_from)
+        config = study.test_of(run, test)
+        made_from = _scores_made_from(run, weights, config, task.piece.tests[test])
+        scores = score(weights, config, study.data, run.config.device, made_from)
         write_scores(study.score_path(run, test), scores)
         scored(test, _hota(scores))
 
@@ -229,7 +240,7 @@ def _look_at(study: Study, run: Run, learned: Contents, tests: Mapping[str, Cont
     folder = study.folder(run)
     made_from: dict[str, Any] = {"settings": run_settings(run), "contents": learned}
     if run.config.initial is not None:
-        made_from["contents"] = {**learned, "initial weights": file_sha256(weights_path(run.config.initial))}
+        made_from["contents"] = {**learned, "initial": {"weights": file_sha256(weights_path(run.config.initial))}}
     made_from = json.loads(json.dumps(made_from))  # as it will be read back
     weights = folder / "weights.safetensors"
     manifest = latest_checkpoint(folder / "checkpoints")
@@ -238,13 +249,15 @@ def _look_at(study: Study, run: Run, learned: Contents, tests: Mapping[str, Cont
     if weights.is_file() or manifest is not None:
         refusal = _refusal(folder / "run.json", made_from)
     if not weights.is_file():
-        return Piece(run, made_from, refusal, iterations, False, list(study.tests))
+        return Piece(run, made_from, refusal, iterations, False, list(study.tests), tests)
     missing = [
         name
-        for name, test in study.tests.items()
-        if not _is_current(study.score_path(run, name), _scores_made_from(run, weights, test, tests[name]))
+        for name, found in tests.items()
+        if not _is_current(
+            study.score_path(run, name), _scores_made_from(run, weights, study.test_of(run, name), found)
+        )
     ]
-    return Piece(run, made_from, refusal, iterations, True, missing)
+    return Piece(run, made_from, refusal, iterations, True, missing, tests)
 
 
 def _refusal(path: Path, now: Mapping[str, Any]) -> str | None:
@@ -265,8 +278,8 @@ def _refusal(path: Path, now: Mapping[str, Any]) -> str | None:
 def _change(key: str, old: object, new: object) -> str:
     group, _, name = key.partition(".")
     if group == "contents":
-        what = "is new" if old is None else "is gone" if new is None else "has other files"
-        return f"{name} {what}"
+        sequence, _, kind = name.rpartition(".")
+        return f"{kind} of {sequence} {'came' if old is None else 'went' if new is None else 'changed'}"
     return f"{name} was {old!r}, is {new!r}"
 
 
@@ -305,25 +318,19 @@ def _files(sequence: Sequence, config: SetConfig, where: str) -> dict[str, Path]
         )
     root = sequence.info.root
     files = {"truth": sequence.ground_truth_path}
-    files |= {name: root / name for name in ("seqinfo.ini", "gmc.txt") if (root / name).is_file()}
+    known = {"description": root / "seqinfo.ini", "camera": root / "gmc.txt"}
+    files |= {kind: path for kind, path in known.items() if path.is_file()}
     learned = config if isinstance(config, SourceConfig) else None
     if learned is None or not learned.imagined:
         files["detections"] = sequence.detections_path(config.detections)
     if config.appearance is not None:  # its manifest tells what the vectors were made from
         files["appearance"] = Path(config.appearance) / f"{sequence.name}.json"
     if learned is not None and learned.descriptions is not None:
-        files["descriptions"] = Path(learned.descriptions) / f"{sequence.name}.jsonl"
+        files["words"] = Path(learned.descriptions) / f"{sequence.name}.jsonl"
     absent = [path for path in files.values() if not path.is_file()]
     if absent:
         raise DataError(f"{absent[0]}: no such file", f"make it, or {where}.exclude={sequence.name}")
     return files
-
-
-def _digest(files: Mapping[str, Path]) -> str:
-    digest = hashlib.sha256()
-    for kind, path in sorted(files.items()):
-        digest.update(f"{kind} {file_sha256(path)}\n".encode())
-    return digest.hexdigest()
 
 
 def _hota(scores: Scores) -> float:

@@ -10,8 +10,8 @@ Settings come from one YAML file (``configs/studies``); the command line loads t
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sushi_lg.errors import ConfigError
@@ -28,8 +28,8 @@ class BaseConfig:
     """The training that all arms start from.
 
     Attributes:
-        config: settings of ``sushi-lg train``: a name from configs/ or a YAML file. Their sources and held_out are not used:
-            domains say what is learned, and what is tested is held out.
+        config: settings of ``sushi-lg train``: a name from configs/ or a YAML file. Their sources and held_out are not
+            used: domains say what is learned, and what is tested is held out.
         overrides: ``key=value`` for all arms.
     """
 
@@ -43,7 +43,8 @@ class DomainConfig:
 
     Attributes:
         train: what to learn from; empty = nobody trains here.
-        test: what to test on; None = nobody is tested here.
+        test: what to test on; None = nobody is tested here. In ``test.appearance``, ``{learned}`` stands for the domain
+            and ``{arm}`` for the arm that is tested, where every one has galleries by an embedder of its own.
     """
 
     train: list[SourceConfig] = field(default_factory=list)
@@ -159,11 +160,12 @@ class Study:
         """Return the file with the scores of a run in a domain."""
         return self.out / "scores" / run.arm / f"{run.train}-seed{run.seed}" / f"{test}.json"
 
-    def cells(self) -> Iterator[tuple[str, str]]:
-        """Yield every pair of a domain that is learned and one that is tested."""
-        for train in self.trains:
-            for test in self.tests:
-                yield train, test
+    def test_of(self, run: Run, test: str) -> SetConfig:
+        """Return the test set of a domain as a run sees it."""
+        config = self.tests[test]
+        if config.appearance is None:
+            return config
+        return replace(config, appearance=config.appearance.replace("{learned}", run.train).replace("{arm}", run.arm))
 
 
 def make_study(config: StudyConfig, trainings: Mapping[tuple[str, str, int], TrainConfig], out: str | Path) -> Study:

@@ -178,11 +178,12 @@ def _read_all(study: Study) -> tuple[dict[str, dict[Cell, Floats]], dict[str, Se
         scores = read_scores(path)
         known = first.setdefault(test, scores)
         expected = {
-            "test": asdict(study.tests[test]),
+            "test": asdict(study.test_of(run, test)),
             "training": training_key(run),
-            "contents": known.made_from.get("contents"),
         }
         differ = [key for key, value in expected.items() if scores.made_from.get(key) != value]
+        if _shared_files(scores) != _shared_files(known):
+            differ.append("test data")
         if differ or scores.sequences != known.sequences:
             raise DataError(
                 f"{path}: made from another {' and '.join(differ) or 'list of sequences'}",
@@ -191,6 +192,12 @@ def _read_all(study: Study) -> tuple[dict[str, dict[Cell, Floats]], dict[str, Se
         rows.setdefault(run.arm, {}).setdefault((run.train, test), []).append(scores.sums)
     sums = {arm: {cell: np.stack(each) for cell, each in cells.items()} for arm, cells in rows.items()}
     return sums, {test: first[test].sequences for test in study.tests}
+
+
+def _shared_files(scores: Scores) -> dict[str, dict[str, str]]:
+    """Return the files that all arms are tested on; galleries may be their own."""
+    contents = scores.made_from.get("contents", {})
+    return {name: {k: v for k, v in files.items() if k != "appearance"} for name, files in contents.items()}
 
 
 def _arm_result(arm: str, overrides: Sequence[str], numbers: _Numbers, baseline: _Numbers | None) -> ArmResult:

@@ -12,10 +12,11 @@ import multiprocessing
 import os
 import signal
 import sys
+import threading
 import time
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection, wait
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 from sushi_lg.errors import SushiError
-from sushi_lg.study.pieces import Contents, Piece, Stopped, Task, finish
+from sushi_lg.study.pieces import Piece, Stopped, Task, finish
 from sushi_lg.study.plan import Study
 
 _SECONDS_BETWEEN_WORDS = 0.5
@@ -78,15 +79,12 @@ class _Worker:
         return self.task.piece.run.name
 
 
-def finish_all(
-    study: Study, pieces: Sequence[Piece], contents: Mapping[str, Contents], workers: int, watcher: Watcher
-) -> None:
+def finish_all(study: Study, pieces: Sequence[Piece], workers: int, watcher: Watcher) -> None:
     """Finish the runs of a study in worker processes.
 
     Args:
         study: the study.
         pieces: what is there, from ``look``; runs that are done are left alone, the others begin in this order.
-        contents: of the test sets, from ``look``.
         workers: at once.
         watcher: told what happens.
 
@@ -95,7 +93,7 @@ def finish_all(
         KeyboardInterrupt: after SIGINT or SIGTERM, when the workers have saved their state and ended.
     """
     alone = replace(study, runs=[])  # a worker needs to know one
-    waiting = deque(Task(alone, piece, contents) for piece in pieces if not piece.is_done)
+    waiting = deque(Task(alone, piece) for piece in pieces if not piece.is_done)
     pool = [_start() for _ in range(min(workers, len(waiting)))]
     failures: list[str] = []
     try:
@@ -183,6 +181,9 @@ def _end(pool: Sequence[_Worker]) -> None:
 @contextmanager
 def _interrupt_on_terminate() -> Iterator[None]:
     """Turn SIGTERM into KeyboardInterrupt, so that the workers are ended in either case."""
+    if threading.current_thread() is not threading.main_thread():  # there signals cannot be handled
+        yield
+        return
     usual = signal.getsignal(signal.SIGTERM)
 
     def interrupt(*_: object) -> None:

@@ -10,6 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 import yaml
@@ -17,10 +18,14 @@ import yaml
 from sushi_lg.cli.app import main
 from sushi_lg.cli.study import plan_study
 from sushi_lg.config import load_config
+from sushi_lg.data.gallery import GalleryAbout, detections_key, write_gallery
+from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.splits import load_split
+from sushi_lg.errors import DataError
 from sushi_lg.evaluation.mot import evaluate_sequences
 from sushi_lg.study.pieces import Task, finish, look
 from sushi_lg.study.plan import Study, StudyConfig
+from sushi_lg.study.report import make_report
 from sushi_lg.study.scores import read_scores
 from sushi_lg.tracking.run import track_sequences
 from sushi_lg.tracking.weights import load_tracker
@@ -65,11 +70,11 @@ def load_study(config: Path, out: Path, **changes: Any) -> Study:  # noqa: ANN40
 
 def complete(study: Study) -> None:
     """Finish a study without workers."""
-    pieces, contents = look(study)
+    pieces = look(study)
     for piece in pieces:
         if not piece.is_done:
-            finish(Task(study, piece, contents), Silent(), lambda *_: None)
-    assert all(piece.is_done for piece in look(study)[0])
+            finish(Task(study, piece), Silent(), lambda *_: None)
+    assert all(piece.is_done for piece in look(study))
 
 
 def times(folder: Path) -> dict[str, int]:
@@ -180,13 +185,13 @@ def test_what_is_missing_is_made_again(copy: Path, finished: Path, capsys: pytes
 
 def test_scores_of_other_weights_or_test_files_are_made_again(copy: Path, world: Path) -> None:
     config, out, moved = copy / "study.yaml", copy / "out", Path(shutil.copytree(world, copy / "world"))
-    assert all(piece.is_done for piece in look(load_study(config, out, data=str(moved)))[0])
+    assert all(piece.is_done for piece in look(load_study(config, out, data=str(moved))))
     truth = moved / "plaza-test-2/gt/gt.txt"
     truth.write_text("".join(truth.read_text().splitlines(keepends=True)[1:]))
-    assert [piece.missing for piece in look(load_study(config, out, data=str(moved)))[0]] == [["plaza"]] * 8
+    assert [piece.missing for piece in look(load_study(config, out, data=str(moved)))] == [["plaza"]] * 8
     one, other = (out / f"runs/plain/plaza/seed{seed}/weights.safetensors" for seed in SEEDS)
     shutil.copy(other, one)
-    missing = [piece.missing for piece in look(load_study(config, out))[0]]
+    missing = [piece.missing for piece in look(load_study(config, out))]
     assert missing == [["plaza", "station"], *([[]] * 7)]
 
 
@@ -207,7 +212,7 @@ def test_changed_settings_and_files_are_refused(
     words = ("cross-domain", "--config", copy / "study.yaml", "--out", copy / "out", "--data", moved)
     assert run(*words) == 4
     told = capsys.readouterr().err
-    assert "plain/plaza/seed0" in told and "plaza-learn-2 has other files (and 3 more runs)" in told
+    assert "plain/plaza/seed0" in told and "detections of 0/plaza-learn-2 changed (and 3 more runs)" in told
     assert run(*words, "--dry-run") == 0
     assert capsys.readouterr().out.count("refused: ") == 4
     assert times(copy / "out") == before
@@ -290,3 +295,36 @@ def test_wrong_settings_are_told_before_anything_is_made(
     assert run("cross-domain", "--config", config, "--out", tmp_path / "out") == 4
     assert expected in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_galleries_of_the_learned_domain_are_tested(write_study: WriteStudy, world: Path, tmp_path: Path) -> None:
+    """Every domain has an embedder of its own, which describes all domains."""
+    for learned in DOMAINS:
+        for path in sorted(world.glob("*-*-[12]/det/toy.txt")):
+            table = read_table(path, "detections")
+            vectors = np.random.default_rng(len(table)).normal(size=(len(table), 6))
+            about = GalleryAbout(f"net-{learned}", "f" * 64, detections_key(table), "")
+            write_gallery(tmp_path / learned, path.parents[1].name, vectors, about)
+    config = write_study(tmp_path / "study.yaml", arms={"looks": ["tracker.appearance.dim=4"]}, seeds=[0])
+    content = yaml.safe_load(config.read_text())
+    for name, domain in content["domains"].items():
+        domain["train"][0]["appearance"] = str(tmp_path / name)
+        domain["test"]["appearance"] = str(tmp_path / "{learned}")
+    config.write_text(yaml.safe_dump(content))
+    study = load_study(config, tmp_path / "out")
+    complete(study)
+    report = make_report(study)
+    assert report.notes == ["one seed: intervals know the spread over sequences only"]
+    for run_, learned in zip(study.runs, DOMAINS, strict=True):
+        tracker = load_tracker(study.folder(run_) / "weights.safetensors")
+        assert tracker.config.appearance.embedder == f"net-{learned}"
+        sequences = load_split(str(world / "split-plaza-test-1.txt"), world)
+        list(track_sequences(tracker, sequences, tmp_path / learned, stem="toy", galleries=tmp_path / learned))
+        result = evaluate_sequences((s, tmp_path / learned / "tracks" / f"{s.name}.txt") for s in sequences)
+        assert result.combined is not None
+        value = report.arms[0].cells["HOTA"][learned, "plaza"].mean
+        assert value == pytest.approx(result.combined.hota, abs=0.3)  # files have two decimals
+    content["domains"]["plaza"]["test"]["appearance"] = str(tmp_path / "plaza")
+    config.write_text(yaml.safe_dump(content))
+    with pytest.raises(DataError, match=r"is described by net-plaza .* learned from net-station"):
+        complete(load_study(config, tmp_path / "out"))
