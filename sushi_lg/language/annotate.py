@@ -23,7 +23,7 @@ from sushi_lg.appearance.camera_motion import CameraMotion, SmallPicture, is_sta
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.language.attributes import Describer, discriminability
 from sushi_lg.language.descriptions import Description, descriptions_path, read_descriptions, write_descriptions
-from sushi_lg.language.scene import PLACES, Light, measure_light, scene_attributes, scene_sentence
+from sushi_lg.language.scene import PLACES, Light, light_gain, measure_light, scene_attributes, scene_sentence
 from sushi_lg.language.views import (
     BestViews,
     Candidate,
@@ -173,8 +173,9 @@ def annotate(
     if None not in resumed:
         rows.append(stamped(_scene(task, light, static)))
     saved = time.monotonic()
+    gain = light_gain(light)
     for track_id in missing:
-        row = describer.describe(best.of(task.source.name, track_id))
+        row = describer.describe(replace(best.of(task.source.name, track_id), gain=gain))
         if row is None:
             continue
         rows.append(stamped(row))
@@ -221,7 +222,7 @@ def _look(
         looks = [(one, look_at(picture, one, settings)) for one in by_frame.get(number, [])]
         return _Frame(
             [(one, *look) for one, look in looks if look is not None],
-            measure_light(picture) if scene and (number - task.first) % _LIGHT_EVERY == 0 else None,
+            measure_light(picture) if (number - task.first) % _LIGHT_EVERY == 0 else None,
             camera.prepare(picture) if camera is not None else None,
         )
 

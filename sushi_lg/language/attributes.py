@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from sushi_lg.data.models import file_sha256, search_folders
 from sushi_lg.errors import ConfigError, WeightsError
-from sushi_lg.language.colours import colour_shares, person_weight, say_colour, vote
+from sushi_lg.language.colours import balance, colour_shares, person_weight, say_colour, vote
 from sushi_lg.language.descriptions import Description
 
 if TYPE_CHECKING:
@@ -132,7 +132,7 @@ class RuleDescriber:
 
     def describe(self, person: PersonViews) -> Description | None:
         """Return the description of a person; None without views or where no colour is clear."""
-        shares = [_clothes(view.picture) for view in person.views]
+        shares = [_clothes(balance(view.picture, person.gain)) for view in person.views]
         return _description(person, _colours(person, shares), {"attributes": "colour rules"})
 
 
@@ -178,7 +178,7 @@ class OpenVinoDescriber:
         """Return the description of a person; None without views or where nothing is clear."""
         if not person.views:
             return None
-        seen = [self._look(view.picture) for view in person.views]
+        seen = [self._look(view.picture, person.gain) for view in person.views]
         weight = np.array([view.quality for view in person.views])
         probability = np.stack([one for one, _ in seen])  # (V, 8)
         attributes = {}
@@ -190,17 +190,20 @@ class OpenVinoDescriber:
         models = {"attributes": f"{OPENVINO_FILE.removesuffix('.xml')} {self._digest[:12]}"}
         return _description(person, attributes, models)
 
-    def _look(self, picture: Picture) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    def _look(
+        self, picture: Picture, gain: tuple[float, float, float]
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return (8,) probabilities and (2, C) shares of colours at the two points."""
         columns, rows = _CROP
         crop = cv2.resize(picture, _CROP, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
         answer = self._network(crop.astype(np.float32).transpose(2, 0, 1)[None])
         probability, *points = [np.asarray(answer[output], np.float64).ravel() for output in self._outputs]
         y, x = np.mgrid[:rows, :columns] + 0.5
+        lit = balance(crop, gain)
         shares = []
         for across, down in points:
             distance = np.hypot(x - across * columns, y - down * rows)
-            shares.append(colour_shares(crop, np.exp(-0.5 * (distance / _POINT_REACH) ** 2)))
+            shares.append(colour_shares(lit, np.exp(-0.5 * (distance / _POINT_REACH) ** 2)))
         return probability, np.stack(shares)
 
 

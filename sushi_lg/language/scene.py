@@ -27,6 +27,8 @@ _ROUNDS = 20
 
 _DARK_BELOW, _DIM_BELOW, _BRIGHT_ABOVE = 15.0, 32.0, 58.0  # CIE L*
 _CAST = 4.0  # CIE b*
+_OWN_COLOUR = 0.15  # logarithm of the largest cast that is taken for the colour of things
+_ORDINARY, _MOST_EXPOSURE = 0.18, 6.0  # linear light of middle grey; most that a dark picture is lifted by
 _SMALL = (160, 90)  # columns, rows
 
 _CROWDING = (
@@ -45,10 +47,14 @@ class Light:
     Attributes:
         brightness: Median CIE L*, 0 .. 100.
         warmth: Median CIE b* of what has little colour: above 0 yellowish, below bluish.
+        mean: Mean linear light of the blue, green and red channel, 0 .. 1.
+        middle: Median linear light of all channels together.
     """
 
     brightness: float
     warmth: float
+    mean: tuple[float, float, float] = (0.2, 0.2, 0.2)
+    middle: float = 0.2
 
 
 def measure_light(picture: NDArray[np.uint8]) -> Light:
@@ -59,7 +65,30 @@ def measure_light(picture: NDArray[np.uint8]) -> Light:
     # burnt-out pixels, which show none
     plain = (np.hypot(lab[:, 1], lab[:, 2]) < 20) & (lab[:, 0] > 10) & (lab[:, 0] < 95)
     warmth = float(np.median(lab[plain, 2])) if plain.mean() > 0.1 else 0.0
-    return Light(float(np.median(lab[:, 0])), warmth)
+    linear = small.reshape(-1, 3) ** 2.2
+    blue, green, red = linear.mean(axis=0).tolist()
+    return Light(float(np.median(lab[:, 0])), warmth, (blue, green, red), float(np.median(linear.mean(axis=1))))
+
+
+def light_gain(light: list[Light]) -> tuple[float, float, float]:
+    """Return what channels have to be multiplied by for colours to look as in plain daylight; 1, 1, 1 where they do.
+
+    The world is grey on average (Buchsbaum, 1980), though not exactly: grass and walls have colours, so casts up to
+    16 % are taken for theirs and left. Half of what a dark picture lacks, on a logarithmic scale, is made up for:
+    things look darker at night to people, too.
+
+    Args:
+        light: Of some pictures of the sequence.
+    """
+    if not light:
+        return 1.0, 1.0, 1.0
+    mean = np.clip(np.mean([one.mean for one in light], axis=0), 1e-4, None)
+    wanted = np.log(mean.mean() / mean)
+    gain = np.exp(np.sign(wanted) * np.maximum(np.abs(wanted) - _OWN_COLOUR, 0))
+    middle = max(float(np.median([one.middle for one in light])), 1e-4)
+    gain *= np.sqrt(np.clip(_ORDINARY / middle, 1, _MOST_EXPOSURE)) / gain.mean()
+    blue, green, red = gain.tolist()
+    return blue, green, red
 
 
 def camera_height(table: MotTable, width: int, height: int) -> float | None:

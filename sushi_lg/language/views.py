@@ -70,12 +70,15 @@ class PersonViews:
     Attributes:
         sequence: Name of the sequence.
         track_id: Who.
-        views: In the order of time; may be empty.
+        views: In the order of time; may be empty. Pictures are as they were taken.
+        gain: What linear light of the blue, green and red channel has to be multiplied by for colours to look as they
+            would in plain daylight (``colours.balance``).
     """
 
     sequence: str
     track_id: int
     views: tuple[View, ...]
+    gain: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
 
 @dataclass(frozen=True)

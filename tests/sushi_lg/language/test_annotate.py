@@ -4,6 +4,8 @@ import logging
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
 from people import WORN, write_people
 
@@ -69,6 +71,16 @@ def test_people_without_a_class_column(tmp_path: Path) -> None:
 def test_a_moving_camera(tmp_path: Path) -> None:
     done = _annotate(write_people(tmp_path / "s", step=3.0), tmp_path / "out")
     assert done.rows[0].attributes["camera"] == "moving"
+
+
+def test_the_colour_of_the_light_is_not_that_of_the_clothes(walkers: Path, tmp_path: Path) -> None:
+    for path in (walkers / "img1").iterdir():
+        picture = cv2.imread(str(path))
+        assert picture is not None
+        assert cv2.imwrite(str(path), (picture * np.array([0.45, 0.8, 1.0])).astype(np.uint8))
+    done = _annotate(walkers, tmp_path / "out")
+    assert done.rows[0].attributes["cast"] == "warm"
+    assert done.rows[3].attributes["lower"] in ("white", "light grey")  # yellow as the picture has it
 
 
 @pytest.mark.parametrize(("shift", "word"), [(0.0, "static"), (4.0, "moving")])

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from people import BGR, person_crop
 
-from sushi_lg.language.colours import NAMES, colour_shares, name_pixels, person_weight, say_colour, vote
+from sushi_lg.language.colours import NAMES, balance, colour_shares, name_pixels, person_weight, say_colour, vote
 
 
 def _shares(**known: float) -> np.ndarray:
@@ -62,6 +62,16 @@ def test_the_weight_of_two_views_is_their_quality() -> None:
 
 def test_views_of_different_things_have_no_mean() -> None:
     assert not vote(np.stack([_shares(red=1.0), _shares(green=1.0), _shares(blue=1.0)]), np.ones(3)).any()
+
+
+def test_a_cast_is_taken_out() -> None:
+    grey = np.full((2, 2, 3), 120, np.uint8)
+    gain = (0.5, 1.0, 2.0)
+    tinted = balance(grey, gain)
+    assert tinted[0, 0, 0] < 120 == tinted[0, 0, 1] < tinted[0, 0, 2]
+    back = balance(tinted, (2.0, 1.0, 0.5))
+    np.testing.assert_allclose(back.astype(int), grey, atol=1)
+    assert balance(grey, (1.0, 1.0, 1.0)) is grey
 
 
 def test_a_person_weighs_more_than_the_wall() -> None:

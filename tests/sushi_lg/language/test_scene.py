@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from sushi_lg.data.mot_format import MotTable, read_table
-from sushi_lg.language.scene import Light, camera_height, measure_light, scene_attributes, scene_sentence
+from sushi_lg.language.scene import Light, camera_height, light_gain, measure_light, scene_attributes, scene_sentence
 
 
 def _crowd(tmp_path: Path, height_in_people: float, *, horizon: float = 100.0, noise: float = 0.0) -> MotTable:
@@ -62,6 +62,19 @@ def test_a_coloured_wall_is_no_cast() -> None:
     picture = np.full((90, 160, 3), 120, np.uint8)
     picture[:, 40:] = (30, 60, 200)
     assert abs(measure_light(picture).warmth) < 1
+
+
+def test_strong_casts_and_darkness_are_made_up_for() -> None:
+    def gain(bgr: tuple[int, int, int]) -> np.ndarray:
+        return np.array(light_gain([measure_light(np.full((90, 160, 3), bgr, np.uint8))]))
+
+    assert light_gain([]) == (1.0, 1.0, 1.0)
+    np.testing.assert_allclose(gain((130, 130, 130)), 1)
+    np.testing.assert_allclose(gain((135, 130, 130)), 1, atol=1e-6)  # grass, walls
+    blue, green, red = gain((90, 130, 180))
+    assert blue > 1.3 * green > 1.3 * red
+    dark = gain((40, 40, 40))
+    assert 2 < dark[0] < 6 and np.ptp(dark) < 1e-9
 
 
 def test_the_sentence_says_what_is_known(tmp_path: Path) -> None:
