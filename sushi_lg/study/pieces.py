@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from dataclasses import asdict, dataclass
@@ -31,6 +32,8 @@ from sushi_lg.training.checkpoint import latest_checkpoint
 from sushi_lg.training.parallel import join_world
 from sushi_lg.training.sources import SetConfig, SourceConfig, open_set
 from sushi_lg.training.trainer import Reporter, Trainer
+
+logger = logging.getLogger(__name__)
 
 # Settings that decide what is refused or where files are, not what is learned.
 _FREE = ("data", "validation", "held_out")
@@ -156,7 +159,7 @@ def refuse_changed(pieces: Iterable[Piece]) -> None:
     """
     refused = [piece for piece in pieces if piece.refusal is not None]
     if refused:
-        more = f" (and {len(refused) - 1} more runs)" if len(refused) > 1 else ""
+        more = f" (and {len(refused) - 1} more)" if len(refused) > 1 else ""
         raise ConfigError(
             f"{refused[0].run.name}: {refused[0].refusal}{more}", "set it back, choose another --out, or remove the run"
         )
@@ -181,8 +184,8 @@ def finish(task: Task, reporter: Reporter, scored: Callable[[str, float], None])
         with atomic_path(folder / "run.json") as staged:
             staged.write_text(json.dumps(task.piece.made_from, indent=1) + "\n", encoding="utf-8")
         resume = latest_checkpoint(folder / "checkpoints") is not None
-        config = deepcopy(run.config)  # the trainer notes in it what it finds in galleries
-        outcome = Trainer(config, folder, join_world(config.device), reporter, resume).run()
+        settings = deepcopy(run.config)  # the trainer notes in it what it finds in galleries
+        outcome = Trainer(settings, folder, join_world(settings.device), reporter, resume).run()
         if outcome.signal is not None:
             raise Stopped(outcome.iteration, outcome.signal)
     for test in task.piece.missing:
@@ -298,7 +301,14 @@ def _flat(value: object, prefix: str = "") -> dict[str, object]:
 
 
 def _is_current(path: Path, made_from: Mapping[str, Any]) -> bool:
-    return path.is_file() and read_scores(path).made_from == json.loads(json.dumps(made_from))
+    if not path.is_file():
+        return False
+    try:
+        there = dict(read_scores(path).made_from)
+    except DataError as error:
+        logger.warning("%s; made again", error.message)
+        return False
+    return bool(there == json.loads(json.dumps(made_from)))  # both as JSON has them
 
 
 def _scores_made_from(run: Run, weights: Path, test: SetConfig, contents: Contents) -> dict[str, Any]:

@@ -38,7 +38,8 @@ class Scores:
     Attributes:
         sequences: names, S.
         sums: (S, F) float64.
-        made_from: what they were made from; equal values mean equal scores.
+        made_from: what they were made from; equal values mean equal scores. ``contents`` holds the digests of the files
+            of every sequence, by what they are; the rest is up to who makes them.
     """
 
     sequences: tuple[str, ...]
@@ -115,7 +116,10 @@ def read_scores(path: str | Path) -> Scores:
         sums = np.stack(rows).astype(np.float64)
         if sums.shape[1] != _THRESHOLDS * len(_PER_THRESHOLD) + 7 or not np.isfinite(sums).all():
             raise ValueError(f"sums of shape {sums.shape}")
-        return Scores(tuple(sequences), sums, dict(content["made_from"]))
+        made_from = dict(content["made_from"])
+        if not all(isinstance(files, dict) for files in made_from["contents"].values()):
+            raise ValueError("contents name no files")
+        return Scores(tuple(sequences), sums, made_from)
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", "run the study without --report-only first") from None
     except (ValueError, KeyError, TypeError, AttributeError) as error:

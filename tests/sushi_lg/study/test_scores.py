@@ -68,7 +68,9 @@ def test_metrics_of_many_draws_at_once_are_those_of_each(three: list[SequenceSco
 
 
 def test_written_scores_are_read_back_to_the_bit(three: list[SequenceScores], tmp_path: Path) -> None:
-    scores = Scores(tuple(s.name for s in three), sums_of(three), {"weights_sha256": "ab", "test": {"split": "x"}})
+    scores = Scores(
+        tuple(s.name for s in three), sums_of(three), {"weights_sha256": "ab", "contents": {"a": {"truth": "cd"}}}
+    )
     write_scores(tmp_path / "deep" / "a.json", scores)
     again = read_scores(tmp_path / "deep" / "a.json")
     assert again.sequences == scores.sequences and again.made_from == scores.made_from
