@@ -4,6 +4,8 @@
 
 Trains a small network on each of plaza, stage and night, and tests it, colour histograms and the models named on all
 (about two minutes a domain on one core). Prints one table: ROC AUC in percent, trained on (rows), tested on (columns).
+With the defaults but --test 8 it gave: learned by day 96.0 by day, 80.6 on stage, 82.6 at night; learned on stage 94.1,
+96.2, 95.6; learned at night 95.5, 90.9, 96.5; hsv 97.7, 75.2, 80.5; osnet_x025_market1501 92.6, 76.8, 81.5.
 The domain mall takes part only with --mall: it is kept for final tables.
 """
 

@@ -86,7 +86,7 @@ def export_split(
             clip = simulate(domain, split=split, number=number, seed=seed)
             write_descriptions(words, describe(clip, dataset=domain.name, split=split, key=_key(settings)))
             if not reused:
-                export_clip(clip, folder, settings, lambda frame, before=before: done and done(before + frame))
+                export_clip(clip, folder, settings, None if done is None else _behind(done, before))
         if done is not None:
             done(before + domain.frames)
         exported.append(Exported(folder, reused))
@@ -95,7 +95,7 @@ def export_split(
 
 
 def export_clip(
-    clip: SimulatedClip, folder: Path, settings: dict[str, Any], done: Callable[[int], object] | None = None
+    clip: SimulatedClip, folder: Path, settings: dict[str, Any], done: Callable[[int], None] | None = None
 ) -> None:
     """Write one sequence to ``folder``, which must not exist.
 
@@ -164,6 +164,11 @@ def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: st
             )
         )
     return rows
+
+
+def _behind(done: Callable[[int], None], before: int) -> Callable[[int], None]:
+    """Return what counts frames on from those of earlier sequences."""
+    return lambda frame: done(before + frame)
 
 
 def _is_there(folder: Path, settings: dict[str, Any]) -> bool:

@@ -174,7 +174,9 @@ def _random_person(rng: np.random.Generator) -> Person:
         shoes=_garment(rng, "shoes", str(rng.choice(SHOE_COLOURS))),
         carried=_garment(rng, thing, str(rng.choice(THING_COLOURS))) if thing else None,
         hat=_garment(rng, "hat", str(rng.choice(THING_COLOURS))) if rng.random() < HAT else None,
-        **_body(rng),
+        skin=_skin(rng),
+        height=_height(rng),
+        build=_build(rng),
     )
 
 
@@ -189,7 +191,9 @@ def _variant(rng: np.random.Generator, model: Person) -> Person:
         shoes=_garment(rng, "shoes", model.shoes.colour),
         carried=None if model.carried is None else _garment(rng, model.carried.kind, model.carried.colour),
         hat=None if model.hat is None else _garment(rng, "hat", model.hat.colour),
-        **_body(rng),
+        skin=_skin(rng),
+        height=_height(rng),
+        build=_build(rng),
     )
     other = _random_person(rng)
     for trait in rng.choice(_TRAITS, size=int(rng.integers(1, 3)), replace=False):
@@ -218,13 +222,16 @@ def _exchange(rng: np.random.Generator, person: Person, other: Person, trait: st
     return replace(person, carried=other.carried) if trait == "carried" else replace(person, hat=other.hat)
 
 
-def _body(rng: np.random.Generator) -> dict[str, object]:
-    skin = SKINS[int(rng.integers(len(SKINS)))]
-    return {
-        "skin": _shade(rng, skin),
-        "height": float(np.clip(rng.normal(1.72, 0.08), 1.52, 1.95)),
-        "build": float(np.clip(rng.normal(1.0, 0.09), 0.8, 1.25)),
-    }
+def _skin(rng: np.random.Generator) -> Colour:
+    return _shade(rng, SKINS[int(rng.integers(len(SKINS)))])
+
+
+def _height(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.normal(1.72, 0.08), 1.52, 1.95))
+
+
+def _build(rng: np.random.Generator) -> float:
+    return float(np.clip(rng.normal(1.0, 0.09), 0.8, 1.25))
 
 
 def _hair(rng: np.random.Generator, colour: str) -> Garment:

@@ -59,26 +59,28 @@ class Renderer:
 
     def _empty(self, frame: int) -> NDArray[np.uint8]:
         """Return the background in the light of the moment."""
-        size = (self._scene.camera.width, self._scene.camera.height_px)
         flicker = float(self._scene.light.flickering(self._seconds(frame)))
         if self._scene.motion.is_static:
             steady, lamps = self._steady, self._lamps
         else:
-            steady = cv2.warpAffine(self._steady, self._affines[frame], size, borderMode=cv2.BORDER_REPLICATE)
-            lamps = None
-            if self._lamps is not None:
-                lamps = cv2.warpAffine(self._lamps, self._affines[frame], size, borderMode=cv2.BORDER_REPLICATE)
+            steady = self._moved(self._steady, frame)
+            lamps = None if self._lamps is None else self._moved(self._lamps, frame)
         if lamps is None:
             return steady.copy()
         return cv2.addWeighted(steady, 1.0, lamps, flicker, 0).astype(np.uint8, copy=False)
+
+    def _moved(self, whole: NDArray[np.uint8], frame: int) -> NDArray[np.uint8]:
+        size = (self._scene.camera.width, self._scene.camera.height_px)
+        moved = cv2.warpAffine(whole, self._affines[frame], size, borderMode=cv2.BORDER_REPLICATE)
+        return moved.astype(np.uint8, copy=False)
 
     def _draw_all(self, canvas: NDArray[np.uint8], frame: int) -> None:
         staging, scene = self._staging, self._scene
         shown = np.flatnonzero(staging.visibility[:, frame] > 0)
         x, z = self._place[shown, frame].T
         light = scene.light.at(x, z, self._seconds(frame))
-        for k in shown:
-            self._shadow(canvas, int(k), frame)
+        for k in shown.tolist():
+            self._shadow(canvas, k, frame)
         order = [(-z[j], 0, j) for j in range(len(shown))]
         order += [(-thing.z, 1, o) for o, thing in enumerate(scene.obstacles)]
         for _, is_thing, index in sorted(order):

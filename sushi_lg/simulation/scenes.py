@@ -27,11 +27,11 @@ _HEIGHT: Final = 360  # of a picture for which lengths in pixels are written
 
 
 def _range(low: float, high: float) -> Range:
-    return field(default_factory=lambda: [low, high])  # type: ignore[return-value]
+    return field(default_factory=lambda: [low, high])
 
 
 def _colours(*colours: tuple[float, float, float]) -> list[list[float]]:
-    return field(default_factory=lambda: [list(colour) for colour in colours])  # type: ignore[return-value]
+    return field(default_factory=lambda: [list(colour) for colour in colours])
 
 
 @dataclass
@@ -444,21 +444,22 @@ def _draw_light(
     colours = np.array(domain.lamp_colours)
     # every colour is used before one comes again
     order = np.concatenate([rng.permutation(len(colours)) for _ in range(count // len(colours) + 1)])[:count]
-    strength = rng.uniform(*domain.lamp_strength, count)
+    strength = rng.uniform(domain.lamp_strength[0], domain.lamp_strength[1], count)
     side = 1 if rng.random() < 0.5 else -1
     return Light(
         ambient=np.array(domain.ambient),
         place=place,
         colour=colours[order] * strength[:, None],
-        radius=rng.uniform(*domain.lamp_radius, count),
+        radius=rng.uniform(domain.lamp_radius[0], domain.lamp_radius[1], count),
         windows=np.array(domain.windows),
         window_x=-side * far_reach * 0.8,
         window_side=side,
-        window_reach=float(rng.uniform(*domain.window_reach)),
-        flicker=float(rng.uniform(*domain.flicker)),
-        flicker_hertz=float(rng.uniform(*domain.flicker_hertz)),
+        window_reach=float(rng.uniform(domain.window_reach[0], domain.window_reach[1])),
+        flicker=float(rng.uniform(domain.flicker[0], domain.flicker[1])),
+        flicker_hertz=float(rng.uniform(domain.flicker_hertz[0], domain.flicker_hertz[1])),
         flicker_phase=float(rng.uniform(0, 2 * math.pi)),
-        gain=rng.uniform(*domain.white_balance, 3) * rng.uniform(*domain.exposure),
+        gain=rng.uniform(domain.white_balance[0], domain.white_balance[1], 3)
+        * rng.uniform(domain.exposure[0], domain.exposure[1]),
     )
 
 

@@ -20,7 +20,7 @@ from sushi_lg.simulation.render import Renderer
 from sushi_lg.simulation.scenes import Domain, Scene, draw_scene, scene_attributes
 from sushi_lg.simulation.staging import Staging, stage
 
-VERSION = 1  # of everything drawn; raise it when a sequence of the same settings comes out different
+VERSION = 2  # of everything drawn; raise it when a sequence of the same settings comes out different
 
 
 @dataclass(frozen=True)
