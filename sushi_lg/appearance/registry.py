@@ -10,6 +10,7 @@ from sushi_lg.data.models import FoundModel, Progress, find_model, model_names
 from sushi_lg.errors import WeightsError
 
 HISTOGRAM = "hsv"
+PIXELS = "pixels"
 _TIMM = "timm:"
 _PICKLES = (".pth", ".pt", ".ckpt")
 
@@ -25,7 +26,8 @@ def load_embedder(
     """Return an embedder ready to run.
 
     Args:
-        name_or_path: ``hsv`` for colour histograms, which need no weights; the name of a card, ``NAME=PATH`` or a card
+        name_or_path: ``hsv`` for colour histograms, which need no weights; ``pixels`` for thumbnails, which trackers
+            with an encoder of their own learn from; the name of a card, ``NAME=PATH`` or a card
             of one's own (see ``sushi_lg.data.models.find_model``); a converted fast-reid file (``.safetensors``); or
             ``timm:NAME`` or ``timm:NAME@FILE.safetensors``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -46,6 +48,10 @@ def load_embedder(
         from sushi_lg.appearance.timm_backbone import TimmEmbedder
 
         return TimmEmbedder(text, device=device, threads=threads)
+    if text == PIXELS:
+        from sushi_lg.appearance.thumbnail import ThumbnailEmbedder
+
+        return ThumbnailEmbedder()
     path = Path(text).expanduser()
     if path.is_file() and path.suffix in (*_PICKLES, ".safetensors"):
         return _fastreid(path, None, device, threads)
@@ -56,7 +62,7 @@ def load_embedder(
 
 def embedder_names() -> list[str]:
     """Return the names that need no path."""
-    return [HISTOGRAM, *model_names("embedder")]
+    return [HISTOGRAM, PIXELS, *model_names("embedder")]
 
 
 def _of_card(found: FoundModel, device: str, threads: int) -> Embedder:

@@ -72,17 +72,23 @@ class Guidance(nn.Module):
         config: forms and weights.
         embedding_dim: width of a node's embedding.
         edge_dims: width of an edge by the name of the block that scores it.
-        teacher_dim: D.
+        sentence_dim: D of sentences about people.
+        scene_dim: D of sentences about edges.
     """
 
     def __init__(
-        self, config: GuidanceConfig, embedding_dim: int, edge_dims: Mapping[str, int], teacher_dim: int
+        self,
+        config: GuidanceConfig,
+        embedding_dim: int,
+        edge_dims: Mapping[str, int],
+        sentence_dim: int,
+        scene_dim: int,
     ) -> None:
         super().__init__()
         self.config = config
-        self.node_head = nn.Linear(embedding_dim, teacher_dim) if config.instance == "contrast" else None
+        self.node_head = nn.Linear(embedding_dim, sentence_dim) if config.instance == "contrast" else None
         self.edge_heads = nn.ModuleDict(
-            {name: nn.Linear(width, teacher_dim) for name, width in edge_dims.items() if config.scene == "contrast"}
+            {name: nn.Linear(width, scene_dim) for name, width in edge_dims.items() if config.scene == "contrast"}
         )
         self.node_scale = nn.Parameter(torch.tensor(_START_SCALE)) if config.instance == "contrast" else None
         self.edge_scale = nn.Parameter(torch.tensor(_START_SCALE)) if config.scene == "contrast" else None
@@ -184,7 +190,14 @@ def _divergence(student: Tensor, teacher: Tensor) -> Tensor:
 
 
 def identity_contrast(
-    embedding: Tensor, identity: Tensor, clip: Tensor, temperature: float, most: int
+    embedding: Tensor,
+    identity: Tensor,
+    clip: Tensor,
+    seconds: Tensor,
+    *,
+    temperature: float = 0.1,
+    least_seconds: float = 1.0,
+    most: int = 512,
 ) -> tuple[Tensor, int]:
     """Return how badly embeddings tell the people of a clip apart, and the number of detections that were asked.
 
@@ -194,20 +207,23 @@ def identity_contrast(
         embedding: (R, W) of length 1, 0 where nothing is known.
         identity: (R,) int64, -1 = nobody.
         clip: (R,) int64.
+        seconds: (R,), when each was seen.
         temperature: of the softmax.
+        least_seconds: detections of one person that are nearer in time are not compared: they look alike anyway.
         most: so many detections are drawn at random, because every one is compared with every other.
     """
     rows = torch.nonzero((identity >= 0) & (embedding.detach() != 0).any(dim=1)).squeeze(1)
     rows = rows[torch.randperm(len(rows))[:most].to(rows.device)]
-    vectors, person, where = embedding[rows], identity[rows], clip[rows]
-    itself = torch.eye(len(rows), dtype=torch.bool, device=rows.device)
-    comparable = (where[:, None] == where) & ~itself
-    same = (person[:, None] == person) & ~itself
+    vectors, person, when = embedding[rows], identity[rows], seconds[rows]
+    same = person[:, None] == person
+    far = (when[:, None] - when).abs() >= max(least_seconds, 1e-6)  # nothing is compared with itself
+    comparable = (clip[rows][:, None] == clip[rows]) & (far | ~same)
+    same = same & far & comparable
     # who has nobody to be compared with, or nothing of himself, asks no question
     asked = same.any(dim=1) & (comparable & ~same).any(dim=1)
     if not bool(asked.any()):
         return embedding.sum() * 0.0, 0
-    logits = (vectors @ vectors.T / temperature).masked_fill(~comparable, -torch.inf)
+    logits = (vectors @ vectors.T / temperature).masked_fill(~comparable, -torch.inf)[asked]
+    same = same[asked]
     log_share = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
-    of_row = -log_share.sum(dim=1) / same.sum(dim=1).clamp(min=1)
-    return of_row[asked].mean(), int(asked.sum())
+    return (-log_share.sum(dim=1) / same.sum(dim=1)).mean(), len(logits)

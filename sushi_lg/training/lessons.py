@@ -46,12 +46,14 @@ class LanguageConfig(GuidanceConfig):
     Attributes:
         teacher: name of a text encoder, see ``load_text_encoder``; empty = no language.
         cache: folder for what teachers said; None = nothing is kept.
+        directions: in which sentences may differ, see ``Lessons``.
         control: none, or what words are compared with in studies: ``permuted`` deals the descriptions of a sequence
             out anew among its people, ``one_hot`` replaces sentences by lists of attributes.
     """
 
     teacher: str = ""
     cache: str | None = None
+    directions: int = 48
     control: str = "none"
 
     def validate(self, num_levels: int) -> None:
@@ -61,6 +63,8 @@ class LanguageConfig(GuidanceConfig):
             ConfigError: naming the key.
         """
         super().validate(num_levels)
+        if self.directions < 1:
+            raise ConfigError(f"language.directions: {self.directions} is below 1")
         if self.control not in CONTROLS:
             raise ConfigError(f"language.control: {self.control!r} is unknown", f"one of {', '.join(CONTROLS)}")
 
@@ -69,11 +73,11 @@ class LanguageConfig(GuidanceConfig):
 class Lessons(Record):
     """Sentences of all training sequences, as a teacher puts them.
 
-    What all sentences share says nothing about anybody ("a person wearing ..."), so it is taken away.
+    For the contrastive form they are brought to few directions in which they differ equally (see ``_told_apart``).
 
     Attributes:
-        sentences: (T, D) unit vectors, each sentence about a person once.
-        scenes: (C, 2, D) unit vectors of scenes with one person and with two.
+        sentences: (T, d) unit vectors, each sentence about a person once.
+        scenes: (C, 2, e) unit vectors of scenes with one person and with two.
         sentences_as_published: (T, 128) for the kl form: a fixed orthogonal projection of the teacher's vectors.
         scenes_as_published: (C, D) for the kl form: the teacher's vectors of the scenes.
     """
@@ -82,11 +86,6 @@ class Lessons(Record):
     scenes: Tensor
     sentences_as_published: Tensor
     scenes_as_published: Tensor
-
-    @property
-    def dim(self) -> int:
-        """D."""
-        return int(self.sentences.shape[1])
 
 
 def load_lessons(
@@ -126,7 +125,7 @@ def load_lessons(
     folder = None if config.cache is None else Path(config.cache)
     taught = {name: teach(rows, encoder, folder) for name, rows in read.items()}
     edges = {name: teach_edges(read[name], encoder, folder) for name, each in taught.items() if each.scene is not None}
-    return _numbered(sources, taught, edges)
+    return _numbered(sources, taught, edges, config.directions)
 
 
 def _read(sequence: TrainingSequence) -> list[Description]:
@@ -135,7 +134,7 @@ def _read(sequence: TrainingSequence) -> list[Description]:
 
 
 def _numbered(
-    sources: Sequence[Source], taught: Mapping[str, Taught], edges: Mapping[str, Tensor]
+    sources: Sequence[Source], taught: Mapping[str, Taught], edges: Mapping[str, Tensor], directions: int
 ) -> tuple[Lessons, list[Source]]:
     """Put what was said about all sequences into one table, and its row numbers on the detections."""
     number_of: dict[bytes, int] = {}
@@ -154,14 +153,14 @@ def _numbered(
         raise DataError("descriptions: none is about a person", "make them again with `sushi-lg annotate`")
     table = torch.stack(vectors)
     scenes = [each.scene for each in taught.values() if each.scene is not None]
-    width = table.shape[1]
+    scenes_apart = _told_apart(torch.cat(list(edges.values())), directions) if edges else table.new_zeros(0, 1)
     lessons = Lessons(
-        sentences=_told_apart(table),
-        scenes=_told_apart(torch.cat(list(edges.values()) or [table[:0]])).view(-1, 2, width),
-        sentences_as_published=table @ _projection(width),
+        sentences=_told_apart(table, directions),
+        scenes=scenes_apart.view(-1, 2, scenes_apart.shape[1]),
+        sentences_as_published=table @ _projection(table.shape[1]),
         scenes_as_published=torch.stack(scenes) if scenes else table[:0],
     )
-    logger.info("language: %d sentences about people, %d scenes, width %d", len(table), len(scenes), width)
+    logger.info("language: %d sentences about people, %d scenes, width %d", len(table), len(scenes), table.shape[1])
 
     def with_sentences(sequence: TrainingSequence) -> TrainingSequence:
         if sequence.name not in taught:
@@ -184,10 +183,18 @@ def _numbered_clip(clip: Clip, ids: np.ndarray, rows: np.ndarray, scene: int) ->
     return replace(clip, sentence=sentence, scene=scene)
 
 
-def _told_apart(vectors: Tensor) -> Tensor:
-    """Return unit vectors without what all of them share; as they are where they all are one."""
-    apart = vectors - vectors.mean(dim=0)
-    return normalize(torch.where(apart.norm(dim=1, keepdim=True) > _NOTHING, apart, vectors))
+def _told_apart(vectors: Tensor, most: int) -> Tensor:
+    """Return (T, d) unit vectors in which what differs between sentences counts equally.
+
+    A sentence encoder is sure that every sentence here is about a person in clothes, and puts little weight on the
+    colour of the trousers: sentences that differ in one word have a cosine of 0.99. What all share is taken away, and
+    the ``most`` directions in which they differ most are brought to one length (whitening). With more directions than
+    there are things to tell, every sentence would be a class of its own and teach nothing about another.
+    """
+    apart = (vectors - vectors.mean(dim=0)).to(torch.float64)
+    left, size, _ = torch.linalg.svd(apart, full_matrices=False)
+    count = min(most, int((size > _NOTHING * size[0]).sum()))
+    return normalize(left[:, :count]).to(torch.float32)
 
 
 def _projection(width: int) -> Tensor:

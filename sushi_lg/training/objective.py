@@ -45,7 +45,8 @@ class LossConfig:
         boxes: weight of the smoothed boxes.
         looks: weight of telling people apart by their embeddings, where there is an encoder.
         looks_temperature: of its softmax.
-        looks_detections: detections of a batch that are compared for it.
+        looks_seconds: detections of one person nearer in time than this are not compared for it.
+        looks_detections: detections of a batch that are.
         box_corner: error, in box sizes, at which the box loss turns from quadratic to linear.
     """
 
@@ -58,6 +59,7 @@ class LossConfig:
     boxes: float = 5.0
     looks: float = 0.5
     looks_temperature: float = 0.1
+    looks_seconds: float = 1.0
     looks_detections: int = 512
     box_corner: float = 0.05
 
@@ -160,8 +162,10 @@ def objective(
             encoded.embedding,
             detections.identity,
             detections.clip,
-            config.looks_temperature,
-            config.looks_detections,
+            detections.frame / detections.frame_rate[detections.clip],
+            temperature=config.looks_temperature,
+            least_seconds=config.looks_seconds,
+            most=config.looks_detections,
         )
         total = total + config.looks * parts["looks"]
     for level, result in enumerate(tracker.run(detections, solvers, overlaps=overlaps, encoded=encoded)):

@@ -42,7 +42,7 @@ from sushi_lg.training.checkpoint import (
     save_checkpoint,
     unpack_optimizer,
 )
-from sushi_lg.training.lessons import LanguageConfig, LanguageGuide, load_lessons
+from sushi_lg.training.lessons import LanguageConfig, LanguageGuide, Lessons, load_lessons
 from sushi_lg.training.metrics import Meter, MetricsLog
 from sushi_lg.training.objective import LossConfig, fit_feature_statistics, objective
 from sushi_lg.training.parallel import World
@@ -243,7 +243,7 @@ class Trainer:
         self.guide = None
         if config.language.teacher:
             lessons, sources = load_lessons(sources, config.language, config.seed, world.device.type)
-            self.guide = LanguageGuide(_guidance(config, lessons.dim), lessons.to(world.device))
+            self.guide = LanguageGuide(_guidance(config, lessons), lessons.to(world.device))
         self.learner = _Learner(self.tracker, None if self.guide is None else self.guide.guidance)
         self.sampler = BatchSampler(sources, config.sampling, config.augment, (config.seed, world.rank))
         self.iteration = 0
@@ -510,7 +510,7 @@ def _note_look(config: TrackerConfig, sources: list[Source]) -> None:
         config.appearance.embedder, config.appearance.fingerprint = about.embedder, about.fingerprint
 
 
-def _guidance(config: TrainConfig, teacher_dim: int) -> Guidance:
+def _guidance(config: TrainConfig, lessons: Lessons) -> Guidance:
     """Return language's projections.
 
     Raises:
@@ -529,7 +529,7 @@ def _guidance(config: TrainConfig, teacher_dim: int) -> Guidance:
             f"set it to {KL_WIDTH}",
         )
     edge_dims = {level.slot: config.tracker.blocks[level.slot].edge_dim for level in config.tracker.levels}
-    return Guidance(language, appearance.dim, edge_dims, teacher_dim)
+    return Guidance(language, appearance.dim, edge_dims, lessons.sentences.shape[1], lessons.scenes.shape[2])
 
 
 def _begin_with(tracker: HierarchicalTracker, name: str) -> None:
