@@ -36,7 +36,7 @@ VERBS: dict[str, str] = {
     "env": "Show versions, devices and paths, for bug reports.",
 }
 _INTERRUPTED = 130  # typer's exit code after Ctrl-C
-_RESUMABLE = ("track", "detect", "embed", "annotate")
+_RESUMABLE = ("track", "detect", "embed", "simulate", "annotate")
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
 
 

@@ -128,7 +128,7 @@ def track(
     workers = _at_once(workers, device, len(sequences))
     if tracker is None:
         tracker, notes = _make_tracker(settings, weights)
-    _refuse_other_looks(_learned(tracker), embedders, notes["weights"])
+    _refuse_other_looks(_learned(tracker), embedders)
     if budget is not None:
         workers = _planned(
             budget, sequences, detections, appearance, run["on_bad_row"], workers, settings.min_score, is_published
@@ -233,7 +233,7 @@ def _look(
     galleries = None if describing is None else folder / "appearance" / describing.name
     look = "" if describing is None else f"{describing.name} {describing.fingerprint()}"
     looks = {source.name: look for source in opened if look}
-    _refuse_other_looks(learned, looks, known["weights"])
+    _refuse_other_looks(learned, looks)
     _refuse_other_settings(
         folder,
         {
@@ -279,17 +279,13 @@ def _learned(tracker: Any) -> AppearanceConfig | None:  # noqa: ANN401 - one of 
     return learned if learned is not None and learned.dim else None
 
 
-def _refuse_other_looks(learned: AppearanceConfig | None, embedders: dict[str, str], weights: object) -> None:
+def _refuse_other_looks(learned: AppearanceConfig | None, embedders: dict[str, str]) -> None:
     """Stop where galleries are not by the embedder whose vectors the weights have learned to read."""
-    if learned is None:
-        return
-    for name, text in embedders.items():
-        if text != f"{learned.embedder} {learned.fingerprint}":
-            raise DataError(
-                f"{name}: the gallery is by {text.split()[0]} ({text.split()[1][:12]}), weights {weights} were trained "
-                f"with {learned.embedder} ({learned.fingerprint[:12]})",
-                f"make galleries with `sushi-lg embed --embedder {learned.embedder}`, or choose other --weights",
-            )
+    from sushi_lg.tracking.weights import check_look
+
+    for name, text in embedders.items() if learned is not None else ():
+        embedder, _, fingerprint = text.rpartition(" ")
+        check_look(learned, embedder, fingerprint, name)
 
 
 def _at_once(workers: int, device: str, sequences: int) -> int:

@@ -132,23 +132,18 @@ def measure_looks(detections: Detections, overlap: Tensor) -> Looks | None:
     )
 
 
-def centred_rows(detections: Detections, overlap: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Yield slices of the detections and their vectors (rows, D) for an encoder, a block at a time.
-
-    They are of length 1 without what all people of a clip share, such as its light; zeros where nothing is known.
+def unit_rows(detections: Detections) -> Iterator[Tensor]:
+    """Yield the vectors of all detections (rows, D) for an encoder, a block at a time: of length 1, or 0.
 
     Args:
         detections: N detections with ``embedding`` (N, D).
-        overlap: (N, 3) output of ``overlap_features``.
 
     Raises:
         DataError: vectors that are not finite.
     """
-    known, clear = _known(detections, overlap)
-    with _full_precision(known):
-        common_part = _common_part(detections, known, clear)
-        for rows, part in _unit_rows(detections):
-            yield rows, _without(part, common_part[detections.clip[rows]], known[rows])
+    for _, vectors in _unit_rows(detections):
+        _refuse_infinite(vectors)
+        yield vectors
 
 
 def tracklet_looks(looks: Looks, tracklets: Tracklets) -> TrackletLooks:
@@ -246,10 +241,15 @@ def _known(detections: Detections, overlap: Tensor) -> tuple[Tensor, Tensor]:
     """Return (N,) bool, where vectors say anything, and (N,) bool, where they say it of one person."""
     assert detections.embedding is not None
     blocks = detections.embedding.detach().split(_ROWS)
-    if not all([bool(torch.isfinite(block).all()) for block in blocks]):
-        raise DataError("appearance vectors hold NaN or infinity", "make them again with `sushi-lg embed`")
+    for block in blocks:
+        _refuse_infinite(block)
     known = torch.cat([(block != 0).any(dim=1) for block in blocks])
     return known, known & (overlap[:, 0] < _CLEAR_IOU)
+
+
+def _refuse_infinite(vectors: Tensor) -> None:
+    if not bool(torch.isfinite(vectors).all()):
+        raise DataError("appearance vectors hold NaN or infinity", "make them again with `sushi-lg embed`")
 
 
 def _centred(detections: Detections, known: Tensor, clear: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
@@ -50,6 +51,8 @@ class AppearanceConfig:
 class AppearanceEncoder(nn.Module):
     """Encode appearance vectors.
 
+    The mean of the training's vectors, which is most of what an embedder says about anybody, is taken away first.
+
     Args:
         config: with ``dim`` and ``width`` above 0.
     """
@@ -58,6 +61,7 @@ class AppearanceEncoder(nn.Module):
         super().__init__()
         assert config.dim > 0 and config.width > 0, "the trainer sets the width from the galleries"
         self.width = config.width
+        self.register_buffer("mean", torch.zeros(config.width))
         self.first = nn.Linear(config.width, config.hidden_dim)
         self.second = nn.Linear(config.hidden_dim, config.dim, bias=False)
         self.straight = nn.Linear(config.width, config.dim, bias=False)
@@ -70,6 +74,11 @@ class AppearanceEncoder(nn.Module):
         nn.init.zeros_(self.first.bias)
         nn.init.normal_(self.second.weight, std=0.1 / self.second.in_features**0.5)
 
+    @torch.no_grad()
+    def fit(self, vectors: Tensor) -> None:
+        """Set the mean from (N, D) vectors of length 1, of which those that say nothing (0) do not count."""
+        self.mean.copy_(vectors[(vectors != 0).any(dim=1)].mean(dim=0))
+
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden vectors (N, H) and embeddings (N, d) of length 1.
 
@@ -77,7 +86,7 @@ class AppearanceEncoder(nn.Module):
             vectors: (N, D) of length 1, or 0 where nothing is known; such rows stay 0.
         """
         # Coordinates of unit vectors are small; layers like numbers around 1.
-        scaled = vectors * self.width**0.5
+        scaled = (vectors - self.mean) * self.width**0.5
         hidden = self.first(scaled).relu()
         embedding = normalize(self.second(hidden) + self.straight(scaled))
         known = (vectors != 0).any(dim=1, keepdim=True)

@@ -37,9 +37,9 @@ class GuidanceConfig:
 
     Attributes:
         instance: form of the instance loss (ISG): contrast, kl or none.
-        instance_weight: its weight.
+        instance_weight: its weight; contrast is a mean over the guided levels, kl is added up over them.
         scene: form of the scene loss (SPG).
-        scene_weight: its weight.
+        scene_weight: its weight, likewise.
         levels: levels that are guided, from 0; all when empty. The kl form of the instance loss is of level 0 only.
     """
 
@@ -103,7 +103,7 @@ class Guidance(nn.Module):
         Args:
             embedding: (R, W).
             sentence: (R,) int64, row of ``sentences``; -1 = unknown, not supervised.
-            sentences: (T, D) unit vectors.
+            sentences: (T, D) unit vectors, all of the training.
         """
         assert self.node_head is not None and self.node_scale is not None
         rows = torch.nonzero((sentence >= 0) & (embedding.detach() != 0).any(dim=1)).squeeze(1)
@@ -111,9 +111,11 @@ class Guidance(nn.Module):
             return embedding.sum() * 0.0, 0
         present, target = torch.unique(sentence[rows], return_inverse=True)
         student = normalize(self.node_head(embedding[rows]))
-        logits = _scaled(self.node_scale) * student @ sentences[present].T
+        all_logits = _scaled(self.node_scale) * student @ sentences.T
+        logits = all_logits[:, present]
+        # A batch shows a video or two; people of the others are what ties one light to another.
+        of_node = F.cross_entropy(all_logits, sentence[rows], reduction="none")
         # A sentence counts once, however long people who fit it are in the picture.
-        of_node = F.cross_entropy(logits, target, reduction="none")
         weight = 1 / torch.bincount(target, minlength=len(present)).to(logits.dtype)[target]
         to_sentence = (of_node * weight).sum() / len(present)
         # And the other way round: which of the nodes does a sentence describe?
@@ -169,7 +171,8 @@ def scene_kl(latents: Tensor, scene: Tensor, sentences: Tensor) -> tuple[Tensor,
     """Return LG-MOT's scene loss and the number of edges it supervised.
 
     The scene vector is brought to the width of an edge by average pooling; KL(softmax(teacher) || softmax(edge)) at
-    temperature 1, mean over edges, summed over classified steps.
+    temperature 1, mean over edges. Published, it is added up over classified steps, as the loss of the edges is there;
+    here both are means.
 
     Args:
         latents: (S, R, W) edges after each classified step.
@@ -181,7 +184,7 @@ def scene_kl(latents: Tensor, scene: Tensor, sentences: Tensor) -> tuple[Tensor,
         return latents.sum() * 0.0, 0
     pooled = F.adaptive_avg_pool1d(sentences[:, None], latents.shape[2])[:, 0]
     target = pooled[scene[rows]]
-    return torch.stack([_divergence(step[rows], target) for step in latents]).sum(), len(rows)
+    return torch.stack([_divergence(step[rows], target) for step in latents]).mean(), len(rows)
 
 
 def _divergence(student: Tensor, teacher: Tensor) -> Tensor:

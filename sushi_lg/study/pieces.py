@@ -24,10 +24,9 @@ from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.evaluation.mot import evaluate_in_memory
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.study.plan import Run, Study
 from sushi_lg.study.scores import Scores, metrics, read_scores, sums_of, write_scores
-from sushi_lg.tracking.weights import load_tracker, weights_path
+from sushi_lg.tracking.weights import check_look, load_tracker, weights_path
 from sushi_lg.training.checkpoint import latest_checkpoint
 from sushi_lg.training.parallel import join_world
 from sushi_lg.training.sources import SetConfig, SourceConfig, open_set
@@ -214,7 +213,10 @@ def score(weights: Path, test: SetConfig, data: str, device: str, made_from: Map
     results = []
     for sequence in open_set(test, data, "test"):
         layout = sequence.info.layout
-        _check_look(sequence, test.appearance, tracker.config.appearance)
+        if test.appearance is not None:
+            about = open_gallery(test.appearance, sequence.name).about
+            where = f"{test.appearance}: {sequence.name}"
+            check_look(tracker.config.appearance, about.embedder, about.fingerprint, where)
         detections = sequence.load_detections(test.detections, test.min_score, galleries=test.appearance)
         table = tracker.track(detections.to(chosen), layout.conventions)
         truth = sequence.load_ground_truth()
@@ -224,19 +226,6 @@ def score(weights: Path, test: SetConfig, data: str, device: str, made_from: Map
             )
         )
     return Scores(tuple(each.name for each in results), sums_of(results), made_from)
-
-
-def _check_look(sequence: Sequence, galleries: str | None, learned: AppearanceConfig) -> None:
-    """Refuse vectors of another embedder than the one that the weights have learned to read."""
-    if galleries is None or not learned.dim:
-        return
-    about = open_gallery(galleries, sequence.name).about
-    if (about.embedder, about.fingerprint) != (learned.embedder, learned.fingerprint):
-        raise DataError(
-            f"{galleries}: {sequence.name} is described by {about.embedder} ({about.fingerprint[:12]}), the training "
-            f"learned from {learned.embedder} ({learned.fingerprint[:12]})",
-            "describe training and test by one `sushi-lg embed`",
-        )
 
 
 def _look_at(study: Study, run: Run, learned: Contents, tests: Mapping[str, Contents]) -> Piece:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.errors import WeightsError
-from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, Looks, centred_rows, measure_looks
+from sushi_lg.graph.appearance import EDGE_WIDTH, NODE_WIDTH, Looks, measure_looks, unit_rows
 from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.kinematics import count_frames
@@ -158,18 +158,14 @@ class HierarchicalTracker(nn.Module):
         """
         overlaps = self.overlaps(detections) if overlaps is None else overlaps
         with stage("features"):
-            encoded = self.encode(detections, overlaps[0]) if encoded is None else encoded
+            encoded = self.encode(detections) if encoded is None else encoded
             seen = detections if encoded is None else replace(detections, embedding=encoded.embedding)
             looks = measure_looks(seen, overlaps[0])
         levels = self._levels(solvers or self.solvers(), with_labels, *overlaps, looks, count_frames(detections))
         return run_hierarchy(levels, detections)
 
-    def encode(self, detections: Detections, overlap: Tensor) -> Encoded | None:
+    def encode(self, detections: Detections) -> Encoded | None:
         """Return the detections' vectors as the tracker compares them; None without an encoder or without vectors.
-
-        Args:
-            detections: N detections.
-            overlap: (N, 3) output of ``overlap_features`` for them.
 
         Raises:
             WeightsError: vectors of a width that the encoder was not made for.
@@ -184,7 +180,7 @@ class HierarchicalTracker(nn.Module):
                 f"sushi-lg embed --embedder {learned.embedder}",
             )
         hidden, embedding = [], []
-        for _, vectors in centred_rows(detections, overlap):
+        for vectors in unit_rows(detections):
             with in_float32(vectors.device):
                 parts = self.appearance(vectors)
             embedding.append(parts[1])

@@ -21,7 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sushi_lg.data.files import atomic_path
-from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.errors import ConfigError, DataError, WeightsError
 from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
@@ -71,12 +71,13 @@ def weights_path(name: str | Path) -> Path:
     Raises:
         WeightsError: neither is a file.
     """
-    shipped = Path(__file__).resolve().parents[1] / "weights" / f"{name}.safetensors"
+    folder = Path(__file__).resolve().parents[1] / "weights"
+    shipped = folder / f"{name}.safetensors"
     if shipped.is_file():
         return shipped
     if Path(name).is_file():
         return Path(name)
-    known = ", ".join(sorted(path.stem for path in shipped.parent.glob("*.safetensors"))) or "none"
+    known = ", ".join(sorted(path.stem for path in folder.glob("*.safetensors"))) or "none"
     raise WeightsError(f"{name}: no such weights", f"give a .safetensors file; shipped: {known}")
 
 
@@ -156,6 +157,27 @@ def _built(config: TrackerConfig) -> tuple[object, ...]:
 
 def _used_blocks(config: TrackerConfig) -> dict[str, object]:
     return {level.slot: asdict(config.blocks[level.slot]) for level in config.levels}
+
+
+def check_look(learned: AppearanceConfig, embedder: str, fingerprint: str, where: str) -> None:
+    """Refuse appearance vectors that an encoder has not learned to read.
+
+    Args:
+        learned: of the weights; without an encoder vectors of any embedder will do.
+        embedder: name of the embedder that made the vectors.
+        fingerprint: of its weights and settings.
+        where: what the vectors belong to, for the message.
+
+    Raises:
+        DataError: they are by another embedder.
+    """
+    if not learned.dim or (embedder, fingerprint) == (learned.embedder, learned.fingerprint):
+        return
+    raise DataError(
+        f"{where}: vectors by {embedder} ({fingerprint[:12]}), the weights were trained with those of "
+        f"{learned.embedder} ({learned.fingerprint[:12]})",
+        f"make galleries with `sushi-lg embed --embedder {learned.embedder}`, or choose other weights",
+    )
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:

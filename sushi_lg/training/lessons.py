@@ -228,14 +228,17 @@ class LanguageGuide:
         config = self.guidance.config
         if batch.sentence is None or batch.scene is None or not self.guidance.guides(level):
             return {}
+        # The published losses are added up over levels; the mean of ours keeps weights apart from their number.
+        share = 1 / (len(config.levels) if config.levels else len(tracker.config.levels))
+        of_instance, of_scene = (1.0 if form == "kl" else share for form in (config.instance, config.scene))
         found = {}
         if config.instance != "none" and encoded is not None:
             taught = self._instance(batch, encoded, level, result, judged)
             if taught is not None:
-                found["instance"] = (config.instance_weight, *taught)
+                found["instance"] = (config.instance_weight * of_instance, *taught)
         if config.scene != "none":
             slot = tracker.config.levels[level].slot
-            found["scene"] = (config.scene_weight, *self._scene(batch, slot, result, judged))
+            found["scene"] = (config.scene_weight * of_scene, *self._scene(batch, slot, result, judged))
         return found
 
     def _instance(

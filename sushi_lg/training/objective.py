@@ -156,7 +156,7 @@ def objective(
     last = None
     solvers: list[Solver] = [ThresholdMatching(_soften(level.threshold, strictness)) for level in tracker.config.levels]
     overlaps = tracker.overlaps(detections)
-    encoded = tracker.encode(detections, overlaps[0])
+    encoded = tracker.encode(detections)
     if encoded is not None and config.looks:
         parts["looks"], _ = identity_contrast(
             encoded.embedding,

@@ -58,6 +58,7 @@ _FREE = frozenset(
     {
         "data",
         "validation",
+        "held_out",
         "log_every",
         "checkpoint_every",
         "keep_checkpoints",
@@ -222,7 +223,7 @@ class Trainer:
     def __init__(
         self, config: TrainConfig, out: str | Path, world: World, reporter: Reporter, resume: bool = False
     ) -> None:
-        self.config = config
+        self.config = config = copy.deepcopy(config)  # what is learned from data is noted in it
         self.out = Path(out)
         self.world = world
         self.reporter = reporter
@@ -240,6 +241,8 @@ class Trainer:
         random.seed(config.seed)
         _note_look(config.tracker, sources)
         self.tracker = HierarchicalTracker(config.tracker)
+        if self.tracker.appearance is not None:
+            self.tracker.appearance.fit(_all_vectors(sources))
         self.guide = None
         if config.language.teacher:
             lessons, sources = load_lessons(sources, config.language, config.seed, world.device.type)
@@ -508,6 +511,13 @@ def _note_look(config: TrackerConfig, sources: list[Source]) -> None:
     if config.appearance.dim and look is not None:
         about, config.appearance.width = look
         config.appearance.embedder, config.appearance.fingerprint = about.embedder, about.fingerprint
+
+
+def _all_vectors(sources: list[Source]) -> torch.Tensor:
+    """Return (N, D) the vectors of all training sequences, of length 1."""
+    clips = [sequence.clip for source in sources for sequence in source.sequences]
+    vectors = [torch.from_numpy(clip.embedding).float() for clip in clips if clip.embedding is not None]
+    return nn.functional.normalize(torch.cat(vectors))
 
 
 def _guidance(config: TrainConfig, lessons: Lessons) -> Guidance:

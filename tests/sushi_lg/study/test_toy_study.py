@@ -327,5 +327,5 @@ def test_galleries_of_the_learned_domain_are_tested(write_study: WriteStudy, wor
         assert value == pytest.approx(result.combined.hota, abs=0.3)  # files have two decimals
     content["domains"]["plaza"]["test"]["appearance"] = str(tmp_path / "plaza")
     config.write_text(yaml.safe_dump(content))
-    with pytest.raises(DataError, match=r"is described by net-plaza .* learned from net-station"):
+    with pytest.raises(DataError, match=r"by net-plaza .* trained with those of net-station"):
         complete(load_study(config, tmp_path / "out"))
