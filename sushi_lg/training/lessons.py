@@ -101,7 +101,7 @@ def load_lessons(
 
     Raises:
         ConfigError: no source has descriptions.
-        DataError: absent or malformed descriptions, or none about anybody.
+        DataError: absent or malformed descriptions, none about anybody, or the same about everybody.
         WeightsError: the teacher cannot be loaded.
     """
     read = {
@@ -125,7 +125,13 @@ def load_lessons(
     folder = None if config.cache is None else Path(config.cache)
     taught = {name: teach(rows, encoder, folder) for name, rows in read.items()}
     edges = {name: teach_edges(read[name], encoder, folder) for name, each in taught.items() if each.scene is not None}
-    return _numbered(sources, taught, edges, config.directions)
+    lessons, numbered = _numbered(sources, taught, edges, config.directions)
+    if config.instance == "contrast" and lessons.sentences.shape[1] == 0:
+        raise DataError(
+            "descriptions: the same is said about everybody, which tells nobody apart",
+            "describe people by what differs between them, or set language.instance=none",
+        )
+    return lessons, numbered
 
 
 def _read(sequence: TrainingSequence) -> list[Description]:
@@ -156,7 +162,7 @@ def _numbered(
     scenes_apart = _told_apart(torch.cat(list(edges.values())), directions) if edges else table.new_zeros(0, 1)
     lessons = Lessons(
         sentences=_told_apart(table, directions),
-        scenes=scenes_apart.view(-1, 2, scenes_apart.shape[1]),
+        scenes=scenes_apart.view(len(edges), 2, scenes_apart.shape[1]),
         sentences_as_published=table @ _projection(table.shape[1]),
         scenes_as_published=torch.stack(scenes) if scenes else table[:0],
     )
@@ -193,7 +199,7 @@ def _told_apart(vectors: Tensor, most: int) -> Tensor:
     """
     apart = (vectors - vectors.mean(dim=0)).to(torch.float64)
     left, size, _ = torch.linalg.svd(apart, full_matrices=False)
-    count = min(most, int((size > _NOTHING * size[0]).sum()))
+    count = min(most, int((size > _NOTHING * size[0].clamp(min=1)).sum()))
     return normalize(left[:, :count]).to(torch.float32)
 
 

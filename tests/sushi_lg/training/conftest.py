@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import importlib.util
 import socket
 from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from guided import save_teacher, write_galleries, write_said
 from synthetic import write_world
 
 from sushi_lg.data.augment import AugmentConfig
+from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 from sushi_lg.tracking.recipe import LevelConfig, TrackerConfig
+from sushi_lg.training.lessons import LanguageConfig
 from sushi_lg.training.sampling import SamplingConfig
 from sushi_lg.training.sources import SetConfig, SourceConfig
 from sushi_lg.training.trainer import TrainConfig
@@ -59,6 +64,54 @@ def settings(world: Path) -> Callable[..., TrainConfig]:
         config = TrainConfig(**{**values, **changes})
         config.validate()
         return config
+
+    return make
+
+
+@dataclass(frozen=True)
+class Said:
+    """What guides a training on the toy world.
+
+    Attributes:
+        looks: folder of the galleries.
+        descriptions: folder of the descriptions.
+        teacher: name of a text encoder.
+    """
+
+    looks: str
+    descriptions: str
+    teacher: str
+
+
+@pytest.fixture(scope="session")
+def said(world: Path, tmp_path_factory: pytest.TempPathFactory) -> Said:
+    if importlib.util.find_spec("transformers") is None:
+        pytest.skip("transformers is not installed")
+    root = tmp_path_factory.mktemp("said")
+    names = [f"learn-{i}" for i in (1, 2, 3, 4)]
+    looks = write_galleries(root / "looks", world, [*names, "test-1", "test-2"])
+    return Said(str(looks), str(write_said(root / "descriptions", names)), save_teacher(root / "teacher"))
+
+
+@pytest.fixture
+def guided_settings(settings: Callable[..., TrainConfig], world: Path, said: Said) -> Callable[..., TrainConfig]:
+    """Return a function that makes settings with an encoder, galleries and words, and with changes."""
+
+    def make(
+        appearance: AppearanceConfig | None = None,
+        language: dict[str, Any] | None = None,
+        source: dict[str, Any] | None = None,
+        **changes: Any,  # noqa: ANN401
+    ) -> TrainConfig:
+        values = {"appearance": said.looks, "descriptions": said.descriptions, **(source or {})}
+        plain = settings()
+        return settings(
+            sources=[SourceConfig(str(world / "split-learn-1.txt"), **values)],
+            tracker=replace(plain.tracker, appearance=appearance or AppearanceConfig(dim=8)),
+            sampling=replace(plain.sampling, appearance=1.0),
+            language=LanguageConfig(**{"teacher": said.teacher, **(language or {})}),
+            **changes,
+        )
 
     return make
 
