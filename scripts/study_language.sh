@@ -3,7 +3,7 @@
 #   scripts/study_language.sh OUT [key=value ...]
 # With the defaults about two hours on two cores and 1 GB; SEQUENCES="2 1" FRAMES="40 40" and words such as
 # base.overrides=[...] make a try that takes minutes. Words go to `sushi-lg study`. A study that was stopped goes on.
-# Results: OUT/study/cross-domain.md and .png.
+# Results: OUT/study/cross_domain.md and .png.
 
 set -euo pipefail
 

@@ -48,9 +48,14 @@ def study(
     report_only: Annotated[
         bool, typer.Option("--report-only", help="Make tables and figure anew from the scores that are there.")
     ] = False,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="ARM", help="Compare the arms with this one instead of the first.")
+    ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what is there of them.")] = False,
 ) -> None:
     """Train every arm on every domain with every seed, test each everywhere, and compare the arms with the first one.
+
+    With --baseline ARM they are compared with that one, and the files are called DIR/cross_domain-to-ARM and so on.
 
     Writes DIR/runs (trainings), DIR/scores, and the tables and the figure: DIR/cross_domain or DIR/ablation with .md,
     .json, .png and .svg. The same command goes on with a study that was stopped; workers=4 trains four at once.
@@ -64,13 +69,15 @@ def study(
 
     words = [*(overrides or []), *([f"data='{data}'"] if data else [])]
     settings = load_config(StudyConfig, config, None, words)
+    if baseline is not None and baseline not in settings.arms:
+        raise ConfigError(f"--baseline {baseline}: no such arm", f"arms: {', '.join(settings.arms)}")
     planned = plan_study(settings, out or Path("runs") / f"study-{Path(config).stem}")
     if dry_run:
         _list(planned)
         return
     if not report_only:
         _finish(planned, settings.workers)
-    _report(planned, kind)
+    _report(planned, kind, baseline)
 
 
 def plan_study(settings: StudyConfig, out: Path) -> Study:
@@ -149,20 +156,26 @@ def _state(piece: Piece) -> str:
     return f"{piece.iterations} of {piece.run.config.max_iterations}" if piece.iterations else "not begun"
 
 
-def _report(planned: Study, kind: Kind) -> None:
+def _report(planned: Study, kind: Kind, baseline: str | None) -> None:
+    from dataclasses import replace
+
     from sushi_lg.data.files import atomic_path
     from sushi_lg.study.figure import save_figure
     from sushi_lg.study.report import ablation_markdown, cross_domain_markdown, make_report, report_to_json
 
+    stem = kind.name if baseline is None else f"{kind.name}-to-{baseline}"
+    if baseline is not None:
+        arms = {name: planned.arms[name] for name in [baseline, *(arm for arm in planned.arms if arm != baseline)]}
+        planned = replace(planned, arms=arms)
     report = make_report(planned)
-    base = planned.out / kind.name
     text = cross_domain_markdown(report) if kind is Kind.cross_domain else ablation_markdown(report)
-    with atomic_path(base.with_suffix(".md")) as staged:
+    table = planned.out / f"{stem}.md"
+    with atomic_path(table) as staged:
         staged.write_text(text, encoding="utf-8")
-    typer.echo(f"wrote {base.with_suffix('.md')}", err=True)
-    write_json(base.with_suffix(".json"), report_to_json(report))
+    typer.echo(f"wrote {table}", err=True)
+    write_json(planned.out / f"{stem}.json", report_to_json(report))
     _show(report)
-    pictures = [base.with_suffix(suffix) for suffix in (".png", ".svg")]
+    pictures = [planned.out / f"{stem}{suffix}" for suffix in (".png", ".svg")]
     save_figure(report, pictures, with_matrices=kind is Kind.cross_domain)
     for path in pictures:
         typer.echo(f"wrote {path}", err=True)

@@ -158,6 +158,21 @@ def test_done_is_done_and_reports_come_from_scores(copy: Path, capsys: pytest.Ca
     shown = capsys.readouterr().out
     assert shown.count("plain ") == shown.count("slow ") == 3 and "Δ cross-domain" in shown
     assert all((out / f"ablation{suffix}").is_file() for suffix in (".md", ".json", ".png", ".svg"))
+
+
+def test_another_arm_may_be_the_baseline(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out, words = copy / "out", ("--config", copy / "study.yaml", "--out", copy / "out", "--report-only")
+    assert run("cross-domain", *words, "--baseline", "slow") == 0
+    turned = json.loads((out / "cross_domain-to-slow.json").read_text())
+    usual = json.loads((out / "cross_domain.json").read_text())
+    assert turned["baseline"] == "slow" and usual["baseline"] == "plain"
+    there = turned["arms"]["plain"]["IDF1"]["cross-domain"]["difference"]
+    back = usual["arms"]["slow"]["IDF1"]["cross-domain"]["difference"]
+    assert there["value"] == pytest.approx(-back["value"])
+    assert there["interval"] == pytest.approx([-back["interval"][1], -back["interval"][0]])
+    capsys.readouterr()
+    assert run("cross-domain", *words, "--baseline", "fast") != 0
+    assert "--baseline fast: no such arm" in capsys.readouterr().err
     (out / "scores/slow/plaza-seed1/station.json").unlink()
     assert run("ablation", *words, "--report-only") == 3
     assert "1 of 16 scores are not there" in capsys.readouterr().err
