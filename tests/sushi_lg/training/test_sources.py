@@ -4,12 +4,22 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from guided import WIDTH, write_galleries
 from synthetic import FRAMES, write_world
 
 from sushi_lg.data.clips import BACKGROUND, IGNORED, OBJECT
+from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.splits import load_split
 from sushi_lg.errors import ConfigError, DataError
-from sushi_lg.training.sources import SetConfig, SourceConfig, detection_clip, load_sources, read_twins, truth_clip
+from sushi_lg.training.sources import (
+    SetConfig,
+    SourceConfig,
+    common_look,
+    detection_clip,
+    load_sources,
+    read_twins,
+    truth_clip,
+)
 
 
 def split(world: Path, name: str, view: str, *sequences: str) -> str:
@@ -97,6 +107,46 @@ def test_wrong_settings_are_named(world: Path) -> None:
         load_sources([SourceConfig(split(world, "more", "full", "learn-1", "gone"))], [], world)
     with pytest.raises(DataError, match="0 boxes to learn from"):
         load_sources([SourceConfig(one, min_score=2.0)], [], world)
+
+
+def test_vectors_go_with_the_detections_that_are_kept(world: Path, tmp_path: Path) -> None:
+    write_galleries(tmp_path, world, ["learn-1"])
+    every = open_gallery(tmp_path, "learn-1").vectors
+    (sequence,) = load_split(split(world, "one", "full", "learn-1"), world)
+    whole = detection_clip(sequence, "toy", None, tmp_path)
+    assert whole.embedding is not None and np.array_equal(whole.embedding, every)
+    (later,) = load_split(split(world, "later", "second-half", "learn-1"), world)
+    clip = detection_clip(later, "toy", 0.6, tmp_path)
+    kept = (whole.frame >= later.first - 1) & (whole.score >= 0.6)
+    assert clip.embedding is not None and 0 < len(clip) == kept.sum() < len(whole)
+    assert np.array_equal(clip.embedding, every[kept]) and np.array_equal(clip.boxes_xyxy, whole.boxes_xyxy[kept])
+
+
+def test_galleries_of_one_embedder_are_found_and_named(world: Path, tmp_path: Path) -> None:
+    names = ("learn-1", "learn-2", "learn-3")
+    toy, other = (str(write_galleries(tmp_path / each, world, names, each)) for each in ("toy", "other"))
+    one, two, three = (split(world, f"only-{name}", "full", name) for name in names)
+    sources = load_sources([SourceConfig(one), SourceConfig(two, appearance=toy)], [], world)
+    assert [source.sequences[0].name for source in sources] == [
+        "custom/learn-1 1-60 (detections)",
+        "custom/learn-2 1-60 (detections, toy)",
+    ]
+    found = common_look(sources)
+    assert found is not None and (found[0].embedder, found[0].fingerprint, found[1]) == ("toy", "weights of toy", WIDTH)
+    assert common_look(load_sources([SourceConfig(one)], [], world)) is None
+    mixed = [SourceConfig(one), SourceConfig(two, appearance=toy), SourceConfig(three, appearance=other)]
+    with pytest.raises(ConfigError, match=r"sources: galleries by several embedders: .*learn-2.*toy.*learn-3.*other"):
+        common_look(load_sources(mixed, [], world))
+
+
+def test_galleries_of_boxes_that_nobody_saw_are_refused(world: Path, tmp_path: Path) -> None:
+    folder = str(write_galleries(tmp_path, world, ["learn-1"]))
+    one = split(world, "one", "full", "learn-1")
+    for key, value in (("imagined", True), ("overlay", 0.5)):
+        with pytest.raises(ConfigError, match=rf"sources\.1: {key}"):
+            load_sources([SourceConfig(one), SourceConfig(one, appearance=folder, **{key: value})], [], world)
+    with pytest.raises(DataError, match=r"learn-2\.npy"):
+        load_sources([SourceConfig(split(world, "two", "full", "learn-2"), appearance=folder)], [], world)
 
 
 def test_real_halves_are_accepted_and_whole_videos_refused(shared_data: Path) -> None:
