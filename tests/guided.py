@@ -7,6 +7,7 @@ the last person of a sequence, and the first and the last but one are described 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,21 @@ WIDTH = 12
 COLOURS = ("red", "blue", "black", "green")
 PLACES = ("street", "night", "street, night", "night, street")  # words that the teacher knows
 MEAN = {"word_embedding_dimension": 16, "pooling_mode_cls_token": False, "pooling_mode_mean_tokens": True}
+
+
+@dataclass(frozen=True)
+class Said:
+    """What guides a training on the toy world.
+
+    Attributes:
+        looks: folder of the galleries.
+        descriptions: folder of the descriptions.
+        teacher: name of a text encoder.
+    """
+
+    looks: str
+    descriptions: str
+    teacher: str
 
 
 def write_galleries(folder: Path, world: Path, names: Iterable[str], embedder: str = "toy") -> Path:

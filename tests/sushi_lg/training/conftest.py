@@ -5,13 +5,13 @@ from __future__ import annotations
 import importlib.util
 import socket
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
-from guided import save_teacher, write_galleries, write_said
+from guided import Said, save_teacher, write_galleries, write_said
 from synthetic import write_world
 
 from sushi_lg.data.augment import AugmentConfig
@@ -66,21 +66,6 @@ def settings(world: Path) -> Callable[..., TrainConfig]:
         return config
 
     return make
-
-
-@dataclass(frozen=True)
-class Said:
-    """What guides a training on the toy world.
-
-    Attributes:
-        looks: folder of the galleries.
-        descriptions: folder of the descriptions.
-        teacher: name of a text encoder.
-    """
-
-    looks: str
-    descriptions: str
-    teacher: str
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from guided import WIDTH, rows_of, write_said
+from guided import WIDTH, Said, rows_of, write_said
 from synthetic import PERSONS
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -69,7 +69,7 @@ def alike(first: Tensor, second: Tensor) -> bool:
 # ------------------------------------------------------------------------------------------------- who has which
 
 
-def test_everybody_is_taught_the_sentence_about_him(load: Load, said: Any) -> None:  # noqa: ANN401 - of the conftest
+def test_everybody_is_taught_the_sentence_about_him(load: Load, said: Said) -> None:
     config = LanguageConfig(teacher=said.teacher)
     lessons, sources = load_lessons(load(said.descriptions), config, seed=0)
     encoder = load_text_encoder(said.teacher)
@@ -85,7 +85,7 @@ def test_everybody_is_taught_the_sentence_about_him(load: Load, said: Any) -> No
     torch.testing.assert_close(lessons.scenes_as_published, of_scenes)
 
 
-def test_the_same_words_are_one_sentence(load: Load, said: Any) -> None:  # noqa: ANN401
+def test_the_same_words_are_one_sentence(load: Load, said: Said) -> None:
     lessons, sources = load_lessons(load(said.descriptions), LanguageConfig(teacher=said.teacher), seed=0)
     texts = {row.sentence for name in NAMES for row in rows_of(name) if row.track_id is not None}
     assert len(lessons.sentences) == len(lessons.sentences_as_published) == len(texts) < 5 * len(NAMES)
@@ -96,7 +96,7 @@ def test_the_same_words_are_one_sentence(load: Load, said: Any) -> None:  # noqa
     assert set(used.tolist()) == set(range(-1, len(texts)))  # every row is somebody's
 
 
-def test_sources_without_descriptions_are_not_guided(load: Load, said: Any) -> None:  # noqa: ANN401
+def test_sources_without_descriptions_are_not_guided(load: Load, said: Said) -> None:
     before = load(None, said.descriptions, min_score=0.5)
     silent = [replace(one, name=f"{one.name}, of another detector") for one in before[0].sequences]
     before = [replace(before[0], sequences=silent), replace(before[1], sequences=before[1].sequences[:2])]
@@ -108,7 +108,7 @@ def test_sources_without_descriptions_are_not_guided(load: Load, said: Any) -> N
     assert [sequence.clip.scene for sequence in after[1].sequences] == [0, 1]
 
 
-def test_a_sequence_without_a_scene_is_described_all_the_same(load: Load, said: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_a_sequence_without_a_scene_is_described_all_the_same(load: Load, said: Said, tmp_path: Path) -> None:
     folder = write_said(tmp_path, NAMES)
     write_descriptions(descriptions_path(folder, "learn-2"), [row for row in rows_of("learn-2") if row.track_id])
     lessons, sources = load_lessons(load(folder), LanguageConfig(teacher=said.teacher), seed=0)
@@ -117,7 +117,7 @@ def test_a_sequence_without_a_scene_is_described_all_the_same(load: Load, said: 
     assert len(sentence_of_everybody(lessons, sources)) == 5 * len(NAMES)
 
 
-def test_what_is_missing_is_named(load: Load, said: Any, tmp_path: Path) -> None:  # noqa: ANN401
+def test_what_is_missing_is_named(load: Load, said: Said, tmp_path: Path) -> None:
     config = LanguageConfig(teacher=said.teacher)
     with pytest.raises(ConfigError, match=r"language\.teacher: nobody has described.*") as caught:
         load_lessons(load(None), config, seed=0)
@@ -132,9 +132,7 @@ def test_what_is_missing_is_named(load: Load, said: Any, tmp_path: Path) -> None
 
 
 def test_the_same_about_everybody_is_refused_where_people_are_to_be_told_apart(
-    load: Load,
-    said: Any,  # noqa: ANN401
-    tmp_path: Path,
+    load: Load, said: Said, tmp_path: Path
 ) -> None:
     for name in NAMES:
         rows = [row if row.track_id is None else replace(row, sentence="a person in red") for row in rows_of(name)]
@@ -148,7 +146,7 @@ def test_the_same_about_everybody_is_refused_where_people_are_to_be_told_apart(
 # ------------------------------------------------------------------------------------------------------ controls
 
 
-def test_the_permuted_control_deals_the_same_sentences_out_to_others(load: Load, said: Any) -> None:  # noqa: ANN401
+def test_the_permuted_control_deals_the_same_sentences_out_to_others(load: Load, said: Said) -> None:
     plain, right = load_lessons(load(said.descriptions), LanguageConfig(teacher=said.teacher), seed=0)
     config = LanguageConfig(teacher=said.teacher, control="permuted")
     dealt, wrong = load_lessons(load(said.descriptions), config, seed=0)
