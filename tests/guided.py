@@ -52,7 +52,7 @@ def write_galleries(folder: Path, world: Path, names: Iterable[str], embedder: s
         own[identity < 0] = rng.normal(size=(int((identity < 0).sum()), WIDTH))
         vectors = 1 + own + 0.3 * rng.normal(size=own.shape)
         vectors[::17] = 0
-        about = GalleryAbout(embedder, f"weights of {embedder}", detections_key(table), "pictures")
+        about = GalleryAbout(embedder, f"weights-of-{embedder}", detections_key(table), "pictures")
         write_gallery(folder, name, vectors, about)
     return folder
 

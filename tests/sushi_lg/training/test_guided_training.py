@@ -83,7 +83,7 @@ def test_no_word_is_left_in_the_weights(guided_settings: Settings, tmp_path: Pat
     beside = [value for value in trainer.guide.guidance.state_dict().values()]
     assert beside and not any(torch.equal(one, other) for one in beside for other in tensors.values())
     learned = load_tracker(outcome.weights).config.appearance
-    assert learned == AppearanceConfig(8, 128, WIDTH, "toy", "weights of toy")
+    assert learned == AppearanceConfig(8, 128, WIDTH, "toy", "weights-of-toy")
     assert config.tracker.appearance.width == 0  # what was found in galleries is not noted in the caller's settings
 
 
@@ -172,7 +172,7 @@ def test_initial_weights_without_an_encoder_get_one(guided_settings: Settings, t
 
 def test_initial_weights_with_an_encoder_are_taken_whole(guided_settings: Settings, tmp_path: Path) -> None:
     config = guided_settings()
-    learned = AppearanceConfig(8, 128, WIDTH, "toy", "weights of toy")
+    learned = AppearanceConfig(8, 128, WIDTH, "toy", "weights-of-toy")
     initial = some_weights(tmp_path / "initial.safetensors", config, learned)
     config = replace(config, initial=str(tmp_path / "initial.safetensors"), max_iterations=1)
     trainer = Trainer(config, tmp_path, ALONE, Watcher())

@@ -132,7 +132,7 @@ def test_galleries_of_one_embedder_are_found_and_named(world: Path, tmp_path: Pa
         "custom/learn-2 1-60 (detections, toy)",
     ]
     found = common_look(sources)
-    assert found is not None and (found[0].embedder, found[0].fingerprint, found[1]) == ("toy", "weights of toy", WIDTH)
+    assert found is not None and (found[0].embedder, found[0].fingerprint, found[1]) == ("toy", "weights-of-toy", WIDTH)
     assert common_look(load_sources([SourceConfig(one)], [], world)) is None
     mixed = [SourceConfig(one), SourceConfig(two, appearance=toy), SourceConfig(three, appearance=other)]
     with pytest.raises(ConfigError, match=r"sources: galleries by several embedders: .*learn-2.*toy.*learn-3.*other"):
