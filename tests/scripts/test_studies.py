@@ -8,15 +8,18 @@ import runpy
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+import yaml
 from pictures import moving_squares, write_lossless
 from stages import SquareDetector
 from synthetic import write_world
 
 from sushi_lg.cli.app import main
 from sushi_lg.data.splits import read_split
+from sushi_lg.language.descriptions import read_descriptions
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, save_weights
@@ -122,14 +125,63 @@ def test_ceilings(
     assert len(stages) == 12 and len(stages[0]["plain"]["sequences"]) == 2
 
 
-def test_a_script_says_what_it_needs(tmp_path: Path) -> None:
-    done = subprocess.run([ROOT / "scripts" / "study_cross_domain.sh"], capture_output=True, text=True, check=False)
-    assert done.returncode == 2 and "DATA OUT" in done.stderr
+@pytest.mark.parametrize(("script", "needed"), [("study_cross_domain", "DATA OUT"), ("study_language", "OUT [key=")])
+def test_a_script_says_what_it_needs(script: str, needed: str) -> None:
+    done = subprocess.run([ROOT / "scripts" / f"{script}.sh"], capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and needed in done.stderr
 
 
 def test_thirteen_sequences_are_both_folds() -> None:
     even, odd, both = (read_split(f"dancetrack-{name}").sequences for name in ("fold-even", "fold-odd", "13"))
     assert sorted(even + odd) == sorted(both) and len(both) == 13
+
+
+# Hands the words of a call over and waits for its exit code; gives up after a minute.
+HAND_OVER = """#!/bin/sh
+printf '%s\\n' "$@" > "$0.part" && mv "$0.part" "$0.asked"
+for _ in $(seq 1200); do
+    [ -f "$0.answer" ] && code=$(cat "$0.answer") && rm "$0.answer" && exit "$code"
+    sleep 0.05
+done
+exit 9
+"""
+
+
+def test_language_makes_all_that_its_arms_learn_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Up to the trainings, which take minutes. The verbs run here: ten times Python's start would take longest."""
+    out, python = tmp_path / "out", tmp_path / "python"
+    out.mkdir()
+    monkeypatch.chdir(out)
+    python.write_text(HAND_OVER)
+    python.chmod(0o755)
+    environment = {**os.environ, "PYTHON": str(python), "SEQUENCES": "1 1", "FRAMES": "12 12"}
+    words = [str(ROOT / "scripts" / "study_language.sh"), str(out), "seeds=[0]", "--dry-run"]
+    script = subprocess.Popen(words, env=environment)
+    asked = Path(f"{python}.asked")
+    while script.poll() is None:
+        time.sleep(0.01)
+        if asked.exists():
+            module, package, *call = asked.read_text().splitlines()
+            assert (module, package) == ("-m", "sushi_lg")
+            asked.unlink()
+            with pytest.raises(SystemExit) as done:
+                main(call)
+            Path(f"{python}.part").write_text(str(int(done.value.code or 0)))
+            Path(f"{python}.part").rename(f"{python}.answer")
+    shown = capsys.readouterr()
+    assert script.returncode == 0, shown.err
+    settings = yaml.safe_load((ROOT / "configs" / "studies" / "language.yaml").read_text())
+    learned = [name for name, domain in settings["domains"].items() if "train" in domain]
+    assert len(learned) == 3 and len(settings["domains"]) == 4
+    for arm in settings["arms"]:
+        for name in learned:
+            assert f"{arm}/{name}/seed0 " in shown.out
+    assert shown.out.count("not begun") == shown.out.count("0/4") == len(settings["arms"]) * 3
+    for name in learned:
+        rows = read_descriptions(out / "descriptions" / f"{name}-train-0001.jsonl")
+        assert rows[0].track_id is None and len({row.sentence for row in rows[1:]}) > 2
 
 
 def test_camera(data: Path, weights: Path, tmp_path: Path) -> None:
