@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.nn.functional import normalize
 
 from sushi_lg.errors import ConfigError
+from sushi_lg.nn.precision import in_float32
 
 FORMS = ("contrast", "kl", "none")
 KL_WIDTH = 128
@@ -110,8 +111,9 @@ class Guidance(nn.Module):
         if len(rows) == 0:
             return embedding.sum() * 0.0, 0
         present, target = torch.unique(sentence[rows], return_inverse=True)
-        student = normalize(self.node_head(embedding[rows]))
-        all_logits = _scaled(self.node_scale) * student @ sentences.T
+        with in_float32(embedding.device):
+            student = normalize(self.node_head(embedding[rows].float()))
+            all_logits = _scaled(self.node_scale) * student @ sentences.T
         logits = all_logits[:, present]
         # A batch shows a video or two; people of the others are what ties one light to another.
         of_node = F.cross_entropy(all_logits, sentence[rows], reduction="none")
@@ -140,8 +142,9 @@ class Guidance(nn.Module):
             return latents.sum() * 0.0, 0
         present, target = torch.unique(scene[rows], return_inverse=True)
         target = 2 * target + (~label[rows]).long()
-        student = normalize(self.edge_heads[slot](latents[rows]))
-        logits = _scaled(self.edge_scale) * student @ sentences[present].flatten(0, 1).T
+        with in_float32(latents.device):
+            student = normalize(self.edge_heads[slot](latents[rows].float()))
+            logits = _scaled(self.edge_scale) * student @ sentences[present].flatten(0, 1).T
         weight = 1 / torch.bincount(target, minlength=2 * len(present)).clamp(min=1).to(logits.dtype)[target]
         return (F.cross_entropy(logits, target, reduction="none") * weight).sum() / weight.sum(), len(rows)
 
@@ -226,7 +229,9 @@ def identity_contrast(
     asked = same.any(dim=1) & (comparable & ~same).any(dim=1)
     if not bool(asked.any()):
         return embedding.sum() * 0.0, 0
-    logits = (vectors @ vectors.T / temperature).masked_fill(~comparable, -torch.inf)[asked]
+    with in_float32(vectors.device):
+        logits = vectors.float() @ vectors.float().T / temperature
+    logits = logits.masked_fill(~comparable, -torch.inf)[asked]
     same = same[asked]
     log_share = logits.log_softmax(dim=1).masked_fill(~same, 0.0)
     return (-log_share.sum(dim=1) / same.sum(dim=1)).mean(), len(logits)

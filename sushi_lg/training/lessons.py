@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn.functional import normalize
+from torch.nn.functional import normalize, pad
 
 from sushi_lg.data.clips import Clip
 from sushi_lg.errors import ConfigError, DataError
@@ -116,7 +116,7 @@ def load_lessons(
             "make descriptions with `sushi-lg annotate` and name their folder in sources.0.descriptions",
         )
     if config.control == "permuted":
-        read = {name: permuted(rows, seed + number) for number, (name, rows) in enumerate(read.items())}
+        read = {name: permuted(rows, seed) for name, rows in read.items()}
     if config.control == "one_hot":
         read = {name: spelled_out(rows) for name, rows in read.items()}
         encoder: TextEncoder = OneHot.of(row for rows in read.values() for row in rows)
@@ -143,30 +143,27 @@ def _numbered(
     sources: Sequence[Source], taught: Mapping[str, Taught], edges: Mapping[str, Tensor], directions: int
 ) -> tuple[Lessons, list[Source]]:
     """Put what was said about all sequences into one table, and its row numbers on the detections."""
-    number_of: dict[bytes, int] = {}
-    vectors: list[Tensor] = []
-    scene_of = {name: number for number, name in enumerate(edges)}
-    rows: dict[str, np.ndarray] = {}
-    for name, each in taught.items():
-        rows[name] = np.empty(len(each), dtype=np.int64)
-        for position, vector in enumerate(each.instance):
-            key = vector.numpy().tobytes()  # people of whom the same is said are taught the same
-            if key not in number_of:
-                number_of[key] = len(vectors)
-                vectors.append(vector)
-            rows[name][position] = number_of[key]
-    if not vectors:
+    table, rows = _distinct({name: each.instance for name, each in taught.items()})
+    if len(table) == 0:
         raise DataError("descriptions: none is about a person", "make them again with `sushi-lg annotate`")
-    table = torch.stack(vectors)
-    scenes = [each.scene for each in taught.values() if each.scene is not None]
-    scenes_apart = _told_apart(torch.cat(list(edges.values())), directions) if edges else table.new_zeros(0, 1)
+    pairs, scene_rows = _distinct({name: pair.flatten()[None] for name, pair in edges.items()})
+    scene_of = {name: int(row[0]) for name, row in scene_rows.items()}
+    published = {number: taught[name].scene for name, number in scene_of.items()}
+    scenes = [published[number] for number in sorted(published)]
+    apart = _told_apart(pairs.view(2 * len(pairs), -1), directions)
     lessons = Lessons(
-        sentences=_told_apart(table, directions),
-        scenes=scenes_apart.view(len(edges), 2, scenes_apart.shape[1]),
+        # Of a few people no words are learned but names: directions are counted by what several can show.
+        sentences=_told_apart(table, min(directions, max(2, len(table) // 4))),
+        scenes=apart.view(len(pairs), 2, apart.shape[1]),
         sentences_as_published=table @ _projection(table.shape[1]),
-        scenes_as_published=torch.stack(scenes) if scenes else table[:0],
+        scenes_as_published=torch.stack([one for one in scenes if one is not None]) if scenes else table[:0],
     )
-    logger.info("language: %d sentences about people, %d scenes, width %d", len(table), len(scenes), table.shape[1])
+    logger.info(
+        "language: %d sentences about people in %d directions, %d different scenes",
+        len(table),
+        lessons.sentences.shape[1],
+        len(pairs),
+    )
 
     def with_sentences(sequence: TrainingSequence) -> TrainingSequence:
         if sequence.name not in taught:
@@ -179,6 +176,22 @@ def _numbered(
     return lessons, [
         replace(source, sequences=[with_sentences(sequence) for sequence in source.sequences]) for source in sources
     ]
+
+
+def _distinct(parts: Mapping[str, Tensor]) -> tuple[Tensor, dict[str, np.ndarray]]:
+    """Return every vector once, and which of them the rows of each part are: what is said alike is taught alike."""
+    number_of: dict[bytes, int] = {}
+    vectors: list[Tensor] = []
+    rows: dict[str, np.ndarray] = {}
+    for name, part in parts.items():
+        rows[name] = np.empty(len(part), dtype=np.int64)
+        for position, vector in enumerate(part):
+            key = vector.numpy().tobytes()
+            if key not in number_of:
+                number_of[key] = len(vectors)
+                vectors.append(vector)
+            rows[name][position] = number_of[key]
+    return torch.stack(vectors) if vectors else torch.zeros(0, 2), rows
 
 
 def _numbered_clip(clip: Clip, ids: np.ndarray, rows: np.ndarray, scene: int) -> Clip:
@@ -197,10 +210,13 @@ def _told_apart(vectors: Tensor, most: int) -> Tensor:
     the ``most`` directions in which they differ most are brought to one length (whitening). With more directions than
     there are things to tell, every sentence would be a class of its own and teach nothing about another.
     """
+    if len(vectors) == 0:
+        return vectors.new_zeros(0, 2)
     apart = (vectors - vectors.mean(dim=0)).to(torch.float64)
     left, size, _ = torch.linalg.svd(apart, full_matrices=False)
     count = min(most, int((size > _NOTHING * size[0].clamp(min=1)).sum()))
-    return normalize(left[:, :count]).to(torch.float32)
+    # A student of one number can only be right or wrong, and learns nothing in between: there are two at least.
+    return normalize(pad(left[:, :count], (0, int(count == 1)))).to(torch.float32)
 
 
 def _projection(width: int) -> Tensor:
@@ -263,9 +279,8 @@ class LanguageGuide:
         owner = torch.where(judged.at_start == judged.at_end, judged.at_start, -1)
         sentence = torch.where(owner >= 0, said[owner.clamp(min=0)], -1)
         total = encoded.embedding.new_zeros(len(tracklets), encoded.embedding.shape[1])
-        return self.guidance.instance(
-            total.index_add(0, tracklets.member_of, encoded.embedding), sentence, self.lessons.sentences
-        )
+        mean = normalize(total.index_add(0, tracklets.member_of, encoded.embedding))
+        return self.guidance.instance(mean, sentence, self.lessons.sentences)
 
     def _scene(self, batch: Batch, slot: str, result: LevelResult, judged: JudgedEdges) -> tuple[Tensor, int]:
         assert batch.scene is not None and result.scores.latents is not None

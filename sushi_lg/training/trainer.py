@@ -351,7 +351,9 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         result.total.backward()
         world.average_gradients(self.learner.parameters())
-        norm = float(nn.utils.clip_grad_norm_(self.learner.parameters(), config.clip_gradient))
+        norm = float(nn.utils.clip_grad_norm_(self.tracker.parameters(), config.clip_gradient))
+        if self.learner.guidance is not None:  # by itself: its steep temperatures must not slow the tracker down
+            nn.utils.clip_grad_norm_(self.learner.guidance.parameters(), config.clip_gradient)
         self.iteration += 1
         if not math.isfinite(norm):
             self._skip(norm)
