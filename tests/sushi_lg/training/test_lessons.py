@@ -195,7 +195,7 @@ def test_of_a_few_people_only_what_several_can_show_is_taught() -> None:
     """With as many directions as sentences every sentence would be a name, alike or not."""
     torch.manual_seed(3)
     said = normalize(torch.randn(20, 60))
-    said[1] = normalize(said[0] + 0.02 * torch.randn(60))  # nearly the same
+    said[1] = normalize(said[0] + 0.02 * torch.randn(60), dim=0)  # nearly the same
     names = _told_apart(said, 48)
     words = _told_apart(said, 20 // 4)
     assert abs(float(names[0] @ names[1])) < 0.1 and float(words[0] @ words[1]) > 0.9
@@ -381,7 +381,7 @@ def test_tracklets_are_taught_what_is_said_about_their_person(taught: Callable[.
         for tracklet in range(len(result.before)):
             own = result.before.member_of == tracklet
             assert set(one.batch.sentence[own].tolist()) == {int(sentence[tracklet])}  # decisions were right
-            torch.testing.assert_close(embedding[tracklet], normalize(encoded.embedding[own].sum(dim=0)))
+            torch.testing.assert_close(embedding[tracklet], normalize(encoded.embedding[own].sum(dim=0), dim=0))
             longest = max(longest, int(own.sum()))
         both = (one.batch.detections.identity[result.before.order[result.before.start[:-1]]] >= 0)[
             result.graph.edge_index
