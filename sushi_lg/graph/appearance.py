@@ -43,6 +43,7 @@ _LASTING_SECONDS = 1.0  # tracklets of this length tell how much of a look lasts
 _NOTHING = 1e-3  # what is left of a unit vector when all vectors of a video are equal
 _SAMPLE = 2048  # vectors that the reduction is fitted to
 _ROWS = 16384  # vectors in full precision at once
+_ENCODED_ROWS = 2048  # the same before an encoder, which makes several tables of their size
 
 
 @dataclass(frozen=True)
@@ -141,7 +142,7 @@ def unit_rows(detections: Detections) -> Iterator[Tensor]:
     Raises:
         DataError: vectors that are not finite.
     """
-    for _, vectors in _unit_rows(detections):
+    for _, vectors in _unit_rows(detections, _ENCODED_ROWS):
         _refuse_infinite(vectors)
         yield vectors
 
@@ -290,11 +291,11 @@ def _without(vectors: Tensor, common_part: Tensor, known: Tensor, basis: Tensor 
     return normalize(centred) * ((left > _NOTHING) & known[:, None])
 
 
-def _unit_rows(detections: Detections) -> Iterator[tuple[slice, Tensor]]:
+def _unit_rows(detections: Detections, at_once: int = _ROWS) -> Iterator[tuple[slice, Tensor]]:
     """Yield slices of the detections and their vectors, float32 of length 1 or 0: wide ones exist a block at a time."""
     assert detections.embedding is not None
-    for begin in range(0, max(len(detections), 1), _ROWS):
-        rows = slice(begin, min(begin + _ROWS, len(detections)))
+    for begin in range(0, max(len(detections), 1), at_once):
+        rows = slice(begin, min(begin + at_once, len(detections)))
         yield rows, normalize(detections.embedding[rows].to(torch.float32))
 
 

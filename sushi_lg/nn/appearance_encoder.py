@@ -51,7 +51,7 @@ class AppearanceConfig:
 class AppearanceEncoder(nn.Module):
     """Encode appearance vectors.
 
-    The mean of the training's vectors, which is most of what an embedder says about anybody, is taken away first.
+    ``mean``, that of the training's vectors, is most of what an embedder says about anybody and is taken away first.
 
     Args:
         config: with ``dim`` and ``width`` above 0.
@@ -73,11 +73,6 @@ class AppearanceEncoder(nn.Module):
         nn.init.kaiming_normal_(self.first.weight, nonlinearity="relu")
         nn.init.zeros_(self.first.bias)
         nn.init.normal_(self.second.weight, std=0.1 / self.second.in_features**0.5)
-
-    @torch.no_grad()
-    def fit(self, vectors: Tensor) -> None:
-        """Set the mean from (N, D) vectors of length 1, of which those that say nothing (0) do not count."""
-        self.mean.copy_(vectors[(vectors != 0).any(dim=1)].mean(dim=0))
 
     def forward(self, vectors: Tensor) -> tuple[Tensor, Tensor]:
         """Return hidden vectors (N, H) and embeddings (N, d) of length 1.

@@ -102,15 +102,24 @@ def load_tracker(path: str | Path, config: TrackerConfig | None = None) -> Hiera
                 "leave appearance.* alone: it comes with the weights",
             )
         config = replace(config, appearance=learned)
-        for name, trained, wanted in zip(_BUILT, _built(info.config), _built(config), strict=True):
-            if trained != wanted:
-                raise WeightsError(
-                    f"{path}: trained with {name} {trained}, the settings say {wanted}",
-                    "leave these settings alone, or train weights for them",
-                )
+        refuse_other_network(info.config, config, path)
     tracker = HierarchicalTracker(config or info.config)
     load_state(tracker, tensors, path)
     return tracker.eval()
+
+
+def refuse_other_network(trained: TrackerConfig, wanted: TrackerConfig, path: str | Path) -> None:
+    """Stop where settings ask for another network than that of the weights.
+
+    Raises:
+        WeightsError: they do; names the setting.
+    """
+    for name, one, other in zip(_BUILT, _built(trained), _built(wanted), strict=True):
+        if one != other:
+            raise WeightsError(
+                f"{path}: trained with {name} {one}, the settings say {other}",
+                "leave these settings alone, or train weights for them",
+            )
 
 
 def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:

@@ -122,6 +122,13 @@ def load_lessons(
         encoder: TextEncoder = OneHot.of(row for rows in read.values() for row in rows)
     else:
         encoder = load_text_encoder(config.teacher, device)
+    if config.control == "one_hot" and not any(row.attributes for rows in read.values() for row in rows):
+        raise DataError("descriptions: no attributes, of which control=one_hot makes its lists", "use another control")
+    if config.scene != "none" and not any(row.track_id is None for rows in read.values() for row in rows):
+        raise DataError(
+            "descriptions: no scene is described, so nothing is said about edges",
+            "describe scenes with `sushi-lg annotate`, or set language.scene=none",
+        )
     folder = None if config.cache is None else Path(config.cache)
     taught = {name: teach(rows, encoder, folder) for name, rows in read.items()}
     edges = {name: teach_edges(read[name], encoder, folder) for name, each in taught.items() if each.scene is not None}
@@ -135,8 +142,25 @@ def load_lessons(
 
 
 def _read(sequence: TrainingSequence) -> list[Description]:
+    """Read what is said about a sequence.
+
+    Raises:
+        DataError: nothing, or about another sequence, or about people whom nobody annotated here.
+    """
     assert sequence.descriptions is not None
-    return read_descriptions(descriptions_path(sequence.descriptions, sequence.sequence))
+    path = descriptions_path(sequence.descriptions, sequence.sequence)
+    rows = read_descriptions(path)
+    again = "make it again with `sushi-lg annotate` from the ground truth of this sequence"
+    others = sorted({row.seq for row in rows} - {sequence.sequence})
+    if not rows or others:
+        raise DataError(f"{path}: {f'is about {others[0]}' if others else 'empty'}, not {sequence.sequence}", again)
+    described = {row.track_id for row in rows if row.track_id is not None}
+    strange = described - set(np.unique(sequence.clip.identity).tolist())
+    if described and strange == described:
+        raise DataError(f"{path}: none of {len(described)} ids is an identity of {sequence.name}", again)
+    if strange:
+        logger.info("%s: %d of %d people are not detected in %s", path, len(strange), len(described), sequence.name)
+    return rows
 
 
 def _numbered(
@@ -273,11 +297,11 @@ class LanguageGuide:
             assert encoded.hidden is not None
             return instance_kl(encoded.hidden, batch.sentence, self.lessons.sentences_as_published)
         tracklets, people = result.before, batch.detections.identity
-        said = torch.full((int(people.max().clamp(min=0)) + 1,), -1, device=people.device)
-        said[people[people >= 0]] = batch.sentence[people >= 0]
+        known, place = torch.unique(people, return_inverse=True)
+        said = torch.full_like(known, -1).index_copy(0, place, batch.sentence)  # the same for all of a person
         # Who is somebody else at the end than at the start is nobody.
         owner = torch.where(judged.at_start == judged.at_end, judged.at_start, -1)
-        sentence = torch.where(owner >= 0, said[owner.clamp(min=0)], -1)
+        sentence = torch.where(owner >= 0, said[torch.searchsorted(known, owner)], -1)
         total = encoded.embedding.new_zeros(len(tracklets), encoded.embedding.shape[1])
         mean = normalize(total.index_add(0, tracklets.member_of, encoded.embedding))
         return self.guidance.instance(mean, sentence, self.lessons.sentences)

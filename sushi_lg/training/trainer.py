@@ -25,11 +25,11 @@ import torch
 from torch import nn
 
 from sushi_lg.data.augment import AugmentConfig
-from sushi_lg.errors import ConfigError, SushiError
+from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 from sushi_lg.nn.guidance import KL_WIDTH, Guidance
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.tracking.weights import WeightsInfo, load_state, read_weights, weights_path
+from sushi_lg.tracking.weights import WeightsInfo, load_state, read_weights, refuse_other_network, weights_path
 from sushi_lg.training.checkpoint import (
     Checkpoint,
     code_revision,
@@ -52,6 +52,7 @@ from sushi_lg.training.validation import load_validation, validate
 
 logger = logging.getLogger(__name__)
 
+_ROWS = 8192  # vectors in full precision at once
 _STATISTICS_STREAM = 2**31  # beside the ranks, so that the statistics do not depend on the number of processes
 # Settings that may change when a training is resumed: they decide what is written, not what is learned.
 _FREE = frozenset(
@@ -236,13 +237,13 @@ class Trainer:
             torch.set_num_threads(config.threads)
         sources = load_sources(config.sources, [*config.validation, *config.held_out], config.data)
         self.data_names = [sequence.name for source in sources for sequence in source.sequences]
-        self.validation = load_validation(config.validation, config.data)
+        _note_look(config.tracker, sources)
+        self.validation = load_validation(config.validation, config.data, config.tracker.appearance)
         torch.manual_seed(config.seed)
         random.seed(config.seed)
-        _note_look(config.tracker, sources)
         self.tracker = HierarchicalTracker(config.tracker)
         if self.tracker.appearance is not None:
-            self.tracker.appearance.fit(_all_vectors(sources))
+            self.tracker.appearance.mean.copy_(_mean_vector(sources))
         self.guide = None
         if config.language.teacher:
             lessons, sources = load_lessons(sources, config.language, config.seed, world.device.type)
@@ -253,14 +254,17 @@ class Trainer:
         self.skipped = self.bad_in_a_row = 0
         self.meter = Meter()
         self._elapsed_before = 0.0
+        learned_before: list[str] = []
         if config.initial is not None:
-            _begin_with(self.tracker, config.initial)
+            learned_before = _begin_with(self.tracker, config.initial)
         elif manifest is None:
             measuring = BatchSampler(sources, config.sampling, config.augment, (config.seed, _STATISTICS_STREAM))
             batches = [measuring.sample()]
             while sum(len(batch.detections) for batch in batches) < config.statistics_detections:
                 batches.append(measuring.sample())
             fit_feature_statistics(self.tracker, batches)
+        # What a model card says: all that the weights have seen, before this training too.
+        self.learned_from = [*dict.fromkeys([*learned_before, *self.data_names])]
         self.learner.to(world.device)
         world.spread(self.learner)
         self.average = copy.deepcopy(self.tracker)
@@ -352,8 +356,9 @@ class Trainer:
         result.total.backward()
         world.average_gradients(self.learner.parameters())
         norm = float(nn.utils.clip_grad_norm_(self.tracker.parameters(), config.clip_gradient))
-        if self.learner.guidance is not None:  # by itself: its steep temperatures must not slow the tracker down
-            nn.utils.clip_grad_norm_(self.learner.guidance.parameters(), config.clip_gradient)
+        heads = [] if self.learner.guidance is None else list(self.learner.guidance.parameters())
+        if heads:  # by themselves: their steep temperatures must not slow the tracker down
+            nn.utils.clip_grad_norm_(heads, config.clip_gradient)
         self.iteration += 1
         if not math.isfinite(norm):
             self._skip(norm)
@@ -480,7 +485,7 @@ class Trainer:
         info = WeightsInfo(
             config=self.config.tracker,
             licence=self.config.licence,
-            data=self.data_names,
+            data=self.learned_from,
             seed=self.config.seed,
             iterations=self.iteration,
             revision=code_revision(),
@@ -515,11 +520,20 @@ def _note_look(config: TrackerConfig, sources: list[Source]) -> None:
         config.appearance.embedder, config.appearance.fingerprint = about.embedder, about.fingerprint
 
 
-def _all_vectors(sources: list[Source]) -> torch.Tensor:
-    """Return (N, D) the vectors of all training sequences, of length 1."""
-    clips = [sequence.clip for source in sources for sequence in source.sequences]
-    vectors = [torch.from_numpy(clip.embedding).float() for clip in clips if clip.embedding is not None]
-    return nn.functional.normalize(torch.cat(vectors))
+def _mean_vector(sources: list[Source]) -> torch.Tensor:
+    """Return (D,) the mean of the vectors of all training sequences, each of length 1.
+
+    Raises:
+        DataError: none of them says anything.
+    """
+    total, count = torch.zeros(()), 0
+    for clip in (sequence.clip for source in sources for sequence in source.sequences):
+        for rows in [] if clip.embedding is None else torch.from_numpy(clip.embedding).split(_ROWS):
+            known = rows[(rows != 0).any(dim=1)].double()
+            total, count = total + nn.functional.normalize(known).sum(dim=0), count + len(known)
+    if count == 0:
+        raise DataError("sources: the galleries hold nothing but zeros", "make them again with `sushi-lg embed`")
+    return (total / count).float()
 
 
 def _guidance(config: TrainConfig, lessons: Lessons) -> Guidance:
@@ -544,18 +558,26 @@ def _guidance(config: TrainConfig, lessons: Lessons) -> Guidance:
     return Guidance(language, appearance.dim, edge_dims, lessons.sentences.shape[1], lessons.scenes.shape[2])
 
 
-def _begin_with(tracker: HierarchicalTracker, name: str) -> None:
-    """Copy weights into a tracker; an appearance encoder that they lack keeps its start.
+def _begin_with(tracker: HierarchicalTracker, name: str) -> list[str]:
+    """Copy weights into a tracker and return what they have learned from; an encoder that they lack keeps its start.
 
     Raises:
         WeightsError: weights of another network.
     """
     path = weights_path(name)
-    tensors = read_weights(path)[1]
+    info, tensors = read_weights(path)
+    refuse_other_network(info.config, tracker.config, path)
     own = {key: value for key, value in tracker.state_dict().items() if key.startswith("appearance.")}
-    if not any(key.startswith("appearance.") for key in tensors):
+    if not info.config.appearance.dim:
         tensors = {**tensors, **own}
+    elif info.config.appearance != tracker.config.appearance:
+        raise WeightsError(
+            f"{path}: trained with appearance {asdict(info.config.appearance)}, the settings and galleries say "
+            f"{asdict(tracker.config.appearance)}",
+            f"make galleries with `sushi-lg embed --embedder {info.config.appearance.embedder}`, or begin with others",
+        )
     load_state(tracker, tensors, path)
+    return info.data
 
 
 def _parameter_groups(learner: _Learner, config: TrainConfig) -> list[dict[str, Any]]:

@@ -8,12 +8,15 @@ from pathlib import Path
 
 import torch
 
+from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import MotTable
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.splits import read_split
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.evaluation.mot import SequenceScores, combine, evaluate_in_memory
+from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
+from sushi_lg.tracking.weights import check_look
 from sushi_lg.training.objective import Counts, judge, member_loss
 from sushi_lg.training.parallel import World
 from sushi_lg.training.sampling import Batch, to_batch
@@ -52,12 +55,22 @@ class _Judged:
     members: Counts
 
 
-def load_validation(configs: Iterable[SetConfig], root: str | Path) -> list[ValidationSet]:
+def load_validation(
+    configs: Iterable[SetConfig],
+    root: str | Path,
+    learned: AppearanceConfig = AppearanceConfig(),  # noqa: B008
+) -> list[ValidationSet]:
     """Read validation data.
+
+    Args:
+        configs: what to validate on.
+        root: folder of the data sets.
+        learned: the encoder that will read the galleries.
 
     Raises:
         ConfigError: two sets of one name, or an unknown name in include or exclude.
-        DataError: absent or malformed files, or a sequence that cannot be scored.
+        DataError: absent or malformed files, a sequence that cannot be scored, or vectors by another embedder than
+            the encoder's.
     """
     sets: list[ValidationSet] = []
     for number, config in enumerate(configs):
@@ -68,6 +81,9 @@ def load_validation(configs: Iterable[SetConfig], root: str | Path) -> list[Vali
         for sequence in sequences:
             if not sequence.has_ground_truth:
                 raise DataError(f"{sequence.ground_truth_path}: absent or empty", "validation needs ground truth")
+            if config.appearance is not None:
+                about = open_gallery(config.appearance, sequence.name).about
+                check_look(learned, about.embedder, about.fingerprint, f"{config.appearance}: {sequence.name}")
         loaded = [_load(sequence, config) for sequence in sequences]
         sets.append(ValidationSet(name, loaded))
     return sets
