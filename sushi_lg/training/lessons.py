@@ -8,9 +8,10 @@ Shapes: N detections, M tracklets, E edges, T sentences, C scenes, D width of th
 
 from __future__ import annotations
 
+import hashlib
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ from sushi_lg.data.clips import Clip
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.language.controls import OneHot, permuted, spelled_out
 from sushi_lg.language.descriptions import Description, descriptions_path, read_descriptions
+from sushi_lg.language.readers_lgmot import INSTANCE_FILE, has_lgmot, read_lgmot
 from sushi_lg.language.structures import Taught
 from sushi_lg.language.teaching import teach, teach_edges
 from sushi_lg.language.text_encoder import TextEncoder, load_text_encoder
@@ -35,6 +37,7 @@ from sushi_lg.training.sources import Source, TrainingSequence
 
 logger = logging.getLogger(__name__)
 
+LGMOT = "lgmot"
 CONTROLS = ("none", "permuted", "one_hot")
 _NOTHING = 1e-4  # what is left of a unit vector when all sentences are equal
 
@@ -44,7 +47,8 @@ class LanguageConfig(GuidanceConfig):
     """Language in a training.
 
     Attributes:
-        teacher: name of a text encoder, see ``load_text_encoder``; empty = no language.
+        teacher: name of a text encoder, see ``load_text_encoder``; ``lgmot`` = LG-MOT's tensor files, which lie in the
+            sequence folders and say nothing about single edges; empty = no language.
         cache: folder for what teachers said; None = nothing is kept.
         directions: in which sentences may differ, see ``Lessons``.
         control: none, or what words are compared with in studies: ``permuted`` deals the descriptions of a sequence
@@ -65,6 +69,13 @@ class LanguageConfig(GuidanceConfig):
         super().validate(num_levels)
         if self.directions < 1:
             raise ConfigError(f"language.directions: {self.directions} is below 1")
+        if self.teacher == LGMOT and self.scene == "contrast":
+            raise ConfigError(
+                "language.scene: LG-MOT's files hold one vector a scene and nothing about single edges",
+                "set language.scene=kl or none",
+            )
+        if self.teacher == LGMOT and self.control != "none":
+            raise ConfigError(f"language.control: {self.control} needs words, LG-MOT's files hold vectors", "none")
         if self.control not in CONTROLS:
             raise ConfigError(f"language.control: {self.control!r} is unknown", f"one of {', '.join(CONTROLS)}")
 
@@ -87,6 +98,13 @@ class Lessons(Record):
     sentences_as_published: Tensor
     scenes_as_published: Tensor
 
+    def digest(self) -> str:
+        """Return a fingerprint of all that is taught."""
+        found = hashlib.sha256()
+        for field in fields(self):
+            found.update(getattr(self, field.name).cpu().numpy().tobytes())
+        return found.hexdigest()
+
 
 def load_lessons(
     sources: Sequence[Source], config: LanguageConfig, seed: int, device: str = "cpu"
@@ -104,12 +122,15 @@ def load_lessons(
         DataError: absent or malformed descriptions, none about anybody, or the same about everybody.
         WeightsError: the teacher cannot be loaded.
     """
-    read = {
-        sequence.name: _read(sequence)
-        for source in sources
-        for sequence in source.sequences
-        if sequence.descriptions is not None
-    }
+    everything = [sequence for source in sources for sequence in source.sequences]
+    if config.teacher == LGMOT:
+        found = {s.name: read_lgmot(s.opened) for s in everything if s.opened is not None and has_lgmot(s.opened)}
+        if not found:
+            raise ConfigError(
+                f"language.teacher: no sequence has {INSTANCE_FILE}", "put LG-MOT's files into the sequence folders"
+            )
+        return _numbered(sources, found, {}, config.directions)
+    read = {sequence.name: _read(sequence) for sequence in everything if sequence.descriptions is not None}
     if not read:
         raise ConfigError(
             "language.teacher: nobody has described the training data",
@@ -171,10 +192,13 @@ def _numbered(
     if len(table) == 0:
         raise DataError("descriptions: none is about a person", "make them again with `sushi-lg annotate`")
     pairs, scene_rows = _distinct({name: pair.flatten()[None] for name, pair in edges.items()})
+    if not edges:
+        of_scenes = {name: each.scene[None] for name, each in taught.items() if each.scene is not None}
+        _, scene_rows = _distinct(of_scenes)
     scene_of = {name: int(row[0]) for name, row in scene_rows.items()}
     published = {number: taught[name].scene for name, number in scene_of.items()}
     scenes = [published[number] for number in sorted(published)]
-    apart = _told_apart(pairs.view(2 * len(pairs), -1), directions)
+    apart = _told_apart(pairs.reshape(2 * len(pairs), pairs.shape[1] // 2), directions)
     lessons = Lessons(
         # Of a few people no words are learned but names: directions are counted by what several can show.
         sentences=_told_apart(table, min(directions, max(2, len(table) // 4))),

@@ -74,6 +74,7 @@ class TrainingSequence:
         sequence: its bare name.
         descriptions: folder that holds what language says about it, or None.
         look: what its appearance vectors were made from, or None where it has none.
+        opened: where it was read from; None in memory.
     """
 
     name: str
@@ -82,6 +83,7 @@ class TrainingSequence:
     sequence: str = ""
     descriptions: str | None = None
     look: GalleryAbout | None = None
+    opened: Sequence | None = None
 
 
 @dataclass(frozen=True)
@@ -253,6 +255,7 @@ def _training_sequence(sequence: Sequence, config: SourceConfig) -> TrainingSequ
         sequence.name,
         config.descriptions,
         look,
+        sequence,
     )
 
 

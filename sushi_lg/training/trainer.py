@@ -286,6 +286,10 @@ class Trainer:
         return self.average if self.config.ema_decay else self.tracker
 
     @property
+    def _lessons(self) -> str:
+        return "" if self.guide is None else self.guide.lessons.digest()
+
+    @property
     def _checkpoints(self) -> Path:
         return self.out / "checkpoints"
 
@@ -386,6 +390,7 @@ class Trainer:
             "bad_in_a_row": self.bad_in_a_row,
             "config": asdict(self.config),
             "data": self.data_names,
+            "lessons": self._lessons,
             "ranks": ranks,
         }
         save_checkpoint(self._checkpoints, Checkpoint(self.iteration, tensors, state), self.config.keep_checkpoints)
@@ -420,6 +425,10 @@ class Trainer:
         if state["data"] != self.data_names:
             lost = sorted(set(state["data"]) ^ set(self.data_names)) or ["another order"]
             raise ConfigError(f"{manifest}: made with other data: {', '.join(lost[:5])}", "use the same --data")
+        if state["lessons"] != self._lessons:
+            raise ConfigError(
+                f"{manifest}: language said something else then", "use the same descriptions, or start again elsewhere"
+            )
         if len(state["ranks"]) != self.world.size:
             raise ConfigError(
                 f"{manifest}: made by {len(state['ranks'])} processes, now there are {self.world.size}",

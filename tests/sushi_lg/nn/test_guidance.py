@@ -76,21 +76,6 @@ def test_the_scene_loss_asks_for_scene_and_for_truth_with_equal_weight() -> None
     torch.testing.assert_close(loss, (each[0] + (each[1] + each[2]) / 2 + each[3]) / 3)
 
 
-def test_no_gradient_reaches_a_teacher() -> None:
-    module = guidance()
-    sentences, scenes = unit(2, 4).requires_grad_(), unit(1, 2, 3).requires_grad_()
-    total = module.instance(unit(2, 6), torch.tensor([0, 1]), sentences.detach())[0]
-    total = (
-        total
-        + module.scene("high", torch.randn(2, 7), torch.tensor([True, False]), torch.zeros(2).long(), scenes.detach())[
-            0
-        ]
-    )
-    total.backward()
-    assert sentences.grad is None and scenes.grad is None
-    assert all(p.grad is not None for p in module.node_head.parameters())  # type: ignore[union-attr]
-
-
 def test_the_published_instance_loss_is_the_divergence_of_softmaxes() -> None:
     hidden, sentences = torch.randn(3, 128), torch.randn(2, 128)
     loss, count = instance_kl(hidden, torch.tensor([1, -1, 0]), sentences)
