@@ -40,7 +40,9 @@ def simulate(
             exported = export_split(domain, out, split=split, sequences=sequences, seed=seed, done=update)
         for one in exported:
             typer.echo(f"{'kept' if one.reused else 'wrote'} {one.path}")
-        typer.echo(f"wrote {out / f'{domain.name}-{split}.txt'} ({len(exported)} sequences)")
+        listed = out / f"{domain.name}-{split}.txt"
+        rows = listed.read_text(encoding="utf-8").splitlines()
+        typer.echo(f"wrote {listed} ({sum(not row.startswith('#') for row in rows)} sequences)")
 
 
 def _domain(name: str, overrides: list[str]) -> Domain:

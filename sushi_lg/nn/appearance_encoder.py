@@ -42,7 +42,7 @@ class AppearanceConfig:
         Raises:
             ConfigError: naming the key.
         """
-        if not 0 <= self.dim <= 64:
+        if not 0 <= self.dim <= 64:  # what is wider is reduced to that before it is compared
             raise ConfigError(f"appearance.dim: {self.dim} is not in 0 .. 64", "0 means no encoder")
         if self.hidden_dim < 1:
             raise ConfigError(f"appearance.hidden_dim: {self.hidden_dim} is below 1")

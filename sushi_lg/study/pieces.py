@@ -13,7 +13,6 @@ import hashlib
 import json
 import logging
 from collections.abc import Callable, Iterable, Mapping
-from copy import deepcopy
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -183,8 +182,7 @@ def finish(task: Task, reporter: Reporter, scored: Callable[[str, float], None])
         with atomic_path(folder / "run.json") as staged:
             staged.write_text(json.dumps(task.piece.made_from, indent=1) + "\n", encoding="utf-8")
         resume = latest_checkpoint(folder / "checkpoints") is not None
-        settings = deepcopy(run.config)  # the trainer notes in it what it finds in galleries
-        outcome = Trainer(settings, folder, join_world(settings.device), reporter, resume).run()
+        outcome = Trainer(run.config, folder, join_world(run.config.device), reporter, resume).run()
         if outcome.signal is not None:
             raise Stopped(outcome.iteration, outcome.signal)
     for test in task.piece.missing:

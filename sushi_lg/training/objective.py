@@ -98,7 +98,8 @@ class Objective:
 
     Attributes:
         total: scalar to minimise.
-        parts: unweighted parts, detached scalars: ``edges.<level>``, ``nodes.<level>``, ``members``, ``boxes``.
+        parts: unweighted parts, detached scalars: ``edges.<level>``, ``nodes.<level>``, ``members``, ``boxes``; with an
+            encoder ``looks``; where language guides ``instance.<level>``, ``scene.<level>``.
         levels: decisions of each level.
         members: the same for keeping detections.
         iou_gain: mean overlap with the truth after smoothing minus before.
