@@ -127,7 +127,7 @@ def test_broken_files_are_made_again(tmp_path: Path, caplog: pytest.LogCaptureFi
     strange = path.read_bytes()
     for broken in (whole[:40], b"", strange):
         path.write_bytes(broken)
-        with caplog.at_level(logging.INFO):
+        with caplog.at_level(logging.INFO, logger="sushi_lg"):
             caplog.clear()
             taught = teach(ROWS, Counting(), tmp_path)
         assert "made again" in caplog.text
