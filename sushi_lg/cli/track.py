@@ -128,7 +128,12 @@ def track(
     workers = _at_once(workers, device, len(sequences))
     if tracker is None:
         tracker, notes = _make_tracker(settings, weights)
-    _refuse_other_looks(_learned(tracker), embedders)
+    learned = _learned(tracker)
+    if learned is not None and appearance is not None:
+        from sushi_lg.tracking.weights import check_gallery
+
+        for sequence in sequences:
+            check_gallery(learned, appearance, sequence.name)
     if budget is not None:
         workers = _planned(
             budget, sequences, detections, appearance, run["on_bad_row"], workers, settings.min_score, is_published
@@ -217,6 +222,7 @@ def _look(
     from sushi_lg.appearance.camera_motion import CameraMotion
     from sushi_lg.appearance.registry import load_embedder
     from sushi_lg.detection.registry import load_detector
+    from sushi_lg.tracking.weights import check_look
 
     if len(pictured) < len(names):
         others = [name for name in names if name not in pictured]
@@ -232,15 +238,16 @@ def _look(
     describing, embed_calls = (None, 1) if embedder is None else looking.load(load_embedder, embedder)
     galleries = None if describing is None else folder / "appearance" / describing.name
     look = "" if describing is None else f"{describing.name} {describing.fingerprint()}"
-    looks = {source.name: look for source in opened if look}
-    _refuse_other_looks(learned, looks)
+    if learned is not None and describing is not None:
+        for source in opened:
+            check_look(learned, describing.name, describing.fingerprint(), source.name)
     _refuse_other_settings(
         folder,
         {
             "sequences": [str((folder / source.name).absolute()) for source in opened],
             **known,
             "detections": network.name,
-            "appearance": looks,
+            "appearance": {source.name: look for source in opened if look},
         },
     )
     motion = CameraMotion() if camera == "auto" else None
@@ -277,15 +284,6 @@ def _learned(tracker: Any) -> AppearanceConfig | None:  # noqa: ANN401 - one of 
 
     learned = tracker.config.appearance if isinstance(tracker, HierarchicalTracker) else None
     return learned if learned is not None and learned.dim else None
-
-
-def _refuse_other_looks(learned: AppearanceConfig | None, embedders: dict[str, str]) -> None:
-    """Stop where galleries are not by the embedder whose vectors the weights have learned to read."""
-    from sushi_lg.tracking.weights import check_look
-
-    for name, text in embedders.items() if learned is not None else ():
-        embedder, _, fingerprint = text.rpartition(" ")
-        check_look(learned, embedder, fingerprint, name)
 
 
 def _at_once(workers: int, device: str, sequences: int) -> int:

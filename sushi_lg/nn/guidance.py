@@ -3,8 +3,9 @@
 Two losses, after LG-MOT (Li et al., 2024): instance sentences guide how people are embedded (ISG), scene sentences
 guide edges (SPG). Two forms of each. ``kl`` is the published one: a divergence between softmaxes of student and
 teacher, with nothing learned in between and nothing to tell apart. ``contrast`` projects the student into the teacher's
-space and asks which of the sentences of the batch is the right one: for a tracklet, the one that describes its person;
-for an edge, the one that says in which scene it lies and whether it joins one person or two.
+space and asks which sentence is the right one: for a tracklet, of all sentences of the training the one that describes
+its person; for an edge, of those about the batch the one that says in which scene it lies and whether it joins one
+person or two.
 
 The projections live here, outside the tracker: they are trained with it and never exported.
 

@@ -18,15 +18,15 @@ from pathlib import Path
 from typing import Any
 
 from sushi_lg.data.files import atomic_path
-from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.evaluation.mot import evaluate_in_memory
+from sushi_lg.language.descriptions import descriptions_path
 from sushi_lg.study.plan import Run, Study
 from sushi_lg.study.scores import Scores, metrics, read_scores, sums_of, write_scores
-from sushi_lg.tracking.weights import check_look, load_tracker, weights_path
-from sushi_lg.training.checkpoint import latest_checkpoint
+from sushi_lg.tracking.weights import check_gallery, load_tracker, weights_path
+from sushi_lg.training.checkpoint import flatten, latest_checkpoint
 from sushi_lg.training.parallel import join_world
 from sushi_lg.training.sources import SetConfig, SourceConfig, open_set
 from sushi_lg.training.trainer import Reporter, Trainer
@@ -212,9 +212,7 @@ def score(weights: Path, test: SetConfig, data: str, device: str, made_from: Map
     for sequence in open_set(test, data, "test"):
         layout = sequence.info.layout
         if test.appearance is not None:
-            about = open_gallery(test.appearance, sequence.name).about
-            where = f"{test.appearance}: {sequence.name}"
-            check_look(tracker.config.appearance, about.embedder, about.fingerprint, where)
+            check_gallery(tracker.config.appearance, test.appearance, sequence.name)
         detections = sequence.load_detections(test.detections, test.min_score, galleries=test.appearance)
         table = tracker.track(detections.to(chosen), layout.conventions)
         truth = sequence.load_ground_truth()
@@ -256,7 +254,7 @@ def _refusal(path: Path, now: Mapping[str, Any]) -> str | None:
         then = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return f"{path.parent} holds a training, and no readable {path.name} says what it was made from"
-    old, new = _flat(then), _flat(now)
+    old, new = flatten(then), flatten(now)
     changed = [key for key in sorted(old.keys() | new.keys()) if old.get(key) != new.get(key)]
     if not changed:
         return None
@@ -271,20 +269,6 @@ def _change(key: str, old: object, new: object) -> str:
         sequence, _, kind = name.rpartition(".")
         return f"{kind} of {sequence} {'came' if old is None else 'went' if new is None else 'changed'}"
     return f"{name} was {old!r}, is {new!r}"
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, object]:
-    """Return nested mappings and lists as one mapping of dotted names."""
-    if isinstance(value, dict):
-        pairs = [(str(key), entry) for key, entry in value.items()]
-    elif isinstance(value, list):
-        pairs = [(str(number), entry) for number, entry in enumerate(value)]
-    else:
-        return {prefix: value}
-    flat: dict[str, object] = {}
-    for key, entry in pairs:
-        flat |= _flat(entry, f"{prefix}.{key}" if prefix else key)
-    return flat
 
 
 def _is_current(path: Path, made_from: Mapping[str, Any]) -> bool:
@@ -323,7 +307,7 @@ def _files(sequence: Sequence, config: SetConfig, where: str) -> dict[str, Path]
     if config.appearance is not None:  # its manifest tells what the vectors were made from
         files["appearance"] = Path(config.appearance) / f"{sequence.name}.json"
     if learned is not None and learned.descriptions is not None:
-        files["words"] = Path(learned.descriptions) / f"{sequence.name}.jsonl"
+        files["words"] = descriptions_path(learned.descriptions, sequence.name)
     absent = [path for path in files.values() if not path.is_file()]
     if absent:
         raise DataError(f"{absent[0]}: no such file", f"make it, or {where}.exclude={sequence.name}")

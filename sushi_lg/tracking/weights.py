@@ -21,6 +21,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from sushi_lg.data.files import atomic_path
+from sushi_lg.data.gallery import open_gallery
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -187,6 +188,16 @@ def check_look(learned: AppearanceConfig, embedder: str, fingerprint: str, where
         f"{learned.embedder} ({learned.fingerprint[:12]})",
         f"make galleries with `sushi-lg embed --embedder {learned.embedder}`, or choose other weights",
     )
+
+
+def check_gallery(learned: AppearanceConfig, galleries: str | Path, sequence: str) -> None:
+    """Refuse the gallery of a sequence where an encoder has not learned to read it, see ``check_look``.
+
+    Raises:
+        DataError: there is none, or it is by another embedder.
+    """
+    about = open_gallery(galleries, sequence).about
+    check_look(learned, about.embedder, about.fingerprint, f"{galleries}: {sequence}")
 
 
 def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str | Path) -> None:

@@ -142,6 +142,20 @@ def export_weights(path: str | Path, tracker: HierarchicalTracker, info: Weights
     save_weights(path, tracker.state_dict(), info)
 
 
+def flatten(value: object, prefix: str = "") -> dict[str, object]:
+    """Return nested mappings and lists, as of settings, as one mapping of dotted names."""
+    if isinstance(value, dict):
+        pairs = [(str(key), entry) for key, entry in value.items()]
+    elif isinstance(value, list):
+        pairs = [(str(number), entry) for number, entry in enumerate(value)]
+    else:
+        return {prefix: value}
+    flat: dict[str, object] = {}
+    for key, entry in pairs:
+        flat |= flatten(entry, f"{prefix}.{key}" if prefix else key)
+    return flat
+
+
 def code_revision() -> str:
     """Return the commit of the code that runs, with ``+changes`` when files differ from it; empty without git."""
     here = Path(__file__).parent

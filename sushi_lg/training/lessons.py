@@ -139,12 +139,12 @@ def load_lessons(
     if config.control == "permuted":
         read = {name: permuted(rows, seed) for name, rows in read.items()}
     if config.control == "one_hot":
+        if not any(row.attributes for rows in read.values() for row in rows):
+            raise DataError("descriptions: no attributes, of which control=one_hot makes lists", "use another control")
         read = {name: spelled_out(rows) for name, rows in read.items()}
         encoder: TextEncoder = OneHot.of(row for rows in read.values() for row in rows)
     else:
         encoder = load_text_encoder(config.teacher, device)
-    if config.control == "one_hot" and not any(row.attributes for rows in read.values() for row in rows):
-        raise DataError("descriptions: no attributes, of which control=one_hot makes its lists", "use another control")
     if config.scene != "none" and not any(row.track_id is None for rows in read.values() for row in rows):
         raise DataError(
             "descriptions: no scene is described, so nothing is said about edges",

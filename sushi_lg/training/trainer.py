@@ -34,6 +34,7 @@ from sushi_lg.training.checkpoint import (
     Checkpoint,
     code_revision,
     export_weights,
+    flatten,
     latest_checkpoint,
     load_checkpoint,
     pack_optimizer,
@@ -414,7 +415,7 @@ class Trainer:
         restore_random_states(mine["random"])
 
     def _check_same(self, state: Any, manifest: Path) -> None:  # noqa: ANN401 - JSON
-        now, then = _flat(asdict(self.config)), _flat(state["config"])
+        now, then = flatten(asdict(self.config)), flatten(state["config"])
         changed = [key for key in sorted(now.keys() | then.keys()) if now.get(key) != then.get(key)]
         changed = [key for key in changed if key.split(".")[0] not in _FREE]
         if changed:
@@ -638,17 +639,3 @@ def _level_text(values: dict[str, float]) -> str:
     """Return precision/recall of each level in percent, lowest level first, then of keeping detections."""
     names = [key.removeprefix("precision/") for key in values if key.startswith("precision/")]
     return "  ".join(f"{n} {100 * values[f'precision/{n}']:.1f}/{100 * values[f'recall/{n}']:.1f}" for n in names)
-
-
-def _flat(value: object, prefix: str = "") -> dict[str, object]:
-    """Return nested mappings and lists as one mapping of dotted names."""
-    if isinstance(value, dict):
-        pairs = value.items()
-    elif isinstance(value, list):
-        pairs = ((str(i), entry) for i, entry in enumerate(value))  # type: ignore[assignment]
-    else:
-        return {prefix: value}
-    flat: dict[str, object] = {}
-    for key, entry in pairs:
-        flat |= _flat(entry, f"{prefix}.{key}" if prefix else str(key))
-    return flat

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import torch
 
-from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.mot_format import MotTable
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.splits import read_split
@@ -16,7 +15,7 @@ from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.evaluation.mot import SequenceScores, combine, evaluate_in_memory
 from sushi_lg.nn.appearance_encoder import AppearanceConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.tracking.weights import check_look
+from sushi_lg.tracking.weights import check_gallery
 from sushi_lg.training.objective import Counts, judge, member_loss
 from sushi_lg.training.parallel import World
 from sushi_lg.training.sampling import Batch, to_batch
@@ -82,8 +81,7 @@ def load_validation(
             if not sequence.has_ground_truth:
                 raise DataError(f"{sequence.ground_truth_path}: absent or empty", "validation needs ground truth")
             if config.appearance is not None:
-                about = open_gallery(config.appearance, sequence.name).about
-                check_look(learned, about.embedder, about.fingerprint, f"{config.appearance}: {sequence.name}")
+                check_gallery(learned, config.appearance, sequence.name)
         loaded = [_load(sequence, config) for sequence in sequences]
         sets.append(ValidationSet(name, loaded))
     return sets
