@@ -1,15 +1,13 @@
 # Read by the study scripts, not run: what they share.
 #
 # Settings from the environment:
-#   PYTHON          interpreter with sushi_lg (the checkout's .venv after `make install`)
+#   PYTHON          see program.sh
 #   SEEDS           seeds to train with
 #   DETECTIONS      file in det/ of every tracked sequence
 #   TRAIN_SETTINGS  key=value words added to every training, for a try that takes seconds
 
-set -euo pipefail
+. "$(dirname "${BASH_SOURCE[0]}")/program.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHON=${PYTHON:-$root/.venv/bin/python}
 DETECTIONS=${DETECTIONS:-yolox_x}
 TRAIN_SETTINGS=${TRAIN_SETTINGS:-}
 
@@ -19,10 +17,6 @@ if [ $# -ne 2 ]; then
 fi
 data=$1
 out=$2
-
-sushi_lg() {
-    "$PYTHON" -m sushi_lg "$@"
-}
 
 # train NAME SEED: OUT/NAME-seedN/weights.safetensors from configs/studies/NAME.yaml. A finished training is used again, an
 # interrupted one goes on.

@@ -5,10 +5,8 @@
 # base.overrides=[...] make a try that takes minutes. Words go to `sushi-lg study`. A study that was stopped goes on.
 # Results: OUT/study/cross_domain.md and .png.
 
-set -euo pipefail
+. "$(dirname "$0")/program.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHON=${PYTHON:-$root/.venv/bin/python}
 if [ $# -lt 1 ]; then
     echo "usage: $0 OUT [key=value ...]" >&2
     exit 2
@@ -18,10 +16,6 @@ cd "$1"
 shift
 read -r train test <<< "${SEQUENCES:-16 6}"
 read -r train_frames test_frames <<< "${FRAMES:-150 300}"
-
-sushi_lg() {
-    "$PYTHON" -m sushi_lg "$@"
-}
 
 sushi_lg simulate plaza stage night --out . --split train --sequences "$train" "frames=$train_frames"
 sushi_lg simulate plaza stage night mall --out . --split test --sequences "$test" "frames=$test_frames"

@@ -5,10 +5,8 @@
 # reid_0248, the extra `attributes` and its network (SUSHI_LG_MODELS). About half an hour on two cores.
 # Results: OUT/study/cross_domain.md and .png.
 
-set -euo pipefail
+. "$(dirname "$0")/program.sh"
 
-root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
-PYTHON=${PYTHON:-$root/.venv/bin/python}
 if [ $# -lt 3 ]; then
     echo "usage: $0 DATA VIDEOS OUT [key=value ...]" >&2
     exit 2
@@ -18,10 +16,6 @@ videos=$(realpath "$2")
 mkdir -p "$3"
 cd "$3"
 shift 3
-
-sushi_lg() {
-    "$PYTHON" -m sushi_lg "$@"
-}
 
 # split NAME DATASET SEQUENCE...: NAME-first.txt and NAME-second.txt, and the sequences with boxes, vectors and words
 split() {

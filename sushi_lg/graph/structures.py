@@ -90,10 +90,10 @@ class LevelScores(Record):
             (row 0 earlier → later).
         probability: (E,) in [0, 1], from the last step, directions averaged.
         node_logits: (M,) logit that a node is a true object, or None.
-        latents: (S, E, W) edges as the classifier got them, directions averaged; None in tracking.
+        latents: S times (D, E, W), edges as the classifier got them; None in tracking.
     """
 
     step_logits: Tensor
     probability: Tensor
     node_logits: Tensor | None = None
-    latents: Tensor | None = None
+    latents: tuple[Tensor, ...] | None = None

@@ -162,7 +162,7 @@ class TrackletBlock(nn.Module):
             step_logits=logits,
             probability=logits[-1].mean(dim=0).sigmoid(),
             node_logits=node_logits,
-            latents=torch.stack(history).mean(dim=1) if self.training else None,
+            latents=tuple(history) if self.training else None,
         )
 
     def _encode(self, graph: LevelGraph) -> tuple[Tensor, Tensor]:

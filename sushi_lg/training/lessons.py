@@ -334,6 +334,8 @@ class LanguageGuide:
         assert batch.scene is not None and result.scores.latents is not None
         scene = batch.scene[result.before.clip[result.graph.edge_index[0]]]
         if self.guidance.config.scene == "kl":
-            return scene_kl(result.scores.latents, scene, self.lessons.scenes_as_published)
+            return scene_kl(torch.stack(result.scores.latents).mean(dim=1), scene, self.lessons.scenes_as_published)
         scene = torch.where(judged.known_ends == 2, scene, -1)
-        return self.guidance.scene(slot, result.scores.latents[-1], judged.label, scene, self.lessons.scenes)
+        return self.guidance.scene(
+            slot, result.scores.latents[-1].mean(dim=0), judged.label, scene, self.lessons.scenes
+        )
