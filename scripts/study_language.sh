@@ -2,7 +2,7 @@
 # Language-guided training in the simulated domains: makes the data, trains every arm everywhere, tests it everywhere.
 #   scripts/study_language.sh OUT [key=value ...]
 # With the defaults about two hours on two cores and 1 GB; SEQUENCES="2 1" FRAMES="40 40" and words such as
-# base.overrides=[...] make a try that takes minutes. Words go to `sushi-lg study`. A study that was stopped goes on.
+# base.overrides=[...] make a try that takes minutes. EVERY=5 FRAMES="100 150" is the study at 3 frames a second. Words go to `sushi-lg study`. A study that was stopped goes on.
 # Results: OUT/study/cross_domain.md and .png.
 
 . "$(dirname "$0")/program.sh"
@@ -17,8 +17,11 @@ shift
 read -r train test <<< "${SEQUENCES:-16 6}"
 read -r train_frames test_frames <<< "${FRAMES:-150 300}"
 
-sushi_lg simulate plaza stage night --out . --split train --sequences "$train" "frames=$train_frames"
-sushi_lg simulate plaza stage night mall --out . --split test --sequences "$test" "frames=$test_frames"
+every=${EVERY:-1}
+rate=("every=$every" "frame_rate=$((15 / every))")
+
+sushi_lg simulate plaza stage night --out . --split train --sequences "$train" "frames=$train_frames" "${rate[@]}"
+sushi_lg simulate plaza stage night mall --out . --split test --sequences "$test" "frames=$test_frames" "${rate[@]}"
 for split in *-train.txt *-test.txt; do
     sushi_lg embed "$split" --data . --detections simulated --embedder pixels --out look/pixels
 done

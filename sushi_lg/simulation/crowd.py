@@ -43,6 +43,10 @@ class Walks:
     phase: NDArray[np.float64]
     stride: NDArray[np.float64]
 
+    def every(self, step: int) -> Walks:
+        """Keep the first of every ``step`` frames."""
+        return Walks(*(values[:, ::step] for values in (self.place, self.heading, self.phase, self.stride)))
+
 
 @dataclass
 class _Walker:

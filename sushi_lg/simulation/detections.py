@@ -18,7 +18,7 @@ from sushi_lg.simulation.scenes import Scene
 from sushi_lg.simulation.staging import Staging
 
 NEVER_SEEN: Final = 0.25  # visibility below which nobody is found
-_MEMORY: Final = 0.75  # correlation of errors from frame to frame
+_MEMORY: Final = 0.75  # correlation of errors from step to step
 _LEAST_SCORE: Final = 0.1
 _MERGED: Final = 0.45  # share of the hidden person's box that the other covers from which one box may hold both
 _FALSE_PER_FRAME: Final = 0.18
@@ -44,22 +44,23 @@ def detect(rng: np.random.Generator, scene: Scene, staging: Staging) -> Simulate
     """Return what a detector finds in the pictures of ``staging``."""
     error = scene.detector_error
     people, frames = staging.visibility.shape
+    memory = _MEMORY**scene.domain.every
     trouble = 1 - staging.visibility  # (P, T)
     size = staging.boxes_xyxy[..., 2:] - staging.boxes_xyxy[..., :2]
     small = np.clip(1 - size[..., 1] / 90, 0, 1) * scene.domain.height / 360
-    score = 0.93 - error * (0.62 * trouble**1.3 + 0.2 * small) + 0.07 * error * _lasting(rng, (people, frames))
+    score = 0.93 - error * (0.62 * trouble**1.3 + 0.2 * small) + 0.07 * error * _lasting(rng, (people, frames), memory)
     # how well somebody stands out from the background changes slowly: misses come in runs
-    missed = score + 0.14 * error * _lasting(rng, (people, frames)) < 0.32 + 0.25 * trouble
+    missed = score + 0.14 * error * _lasting(rng, (people, frames), memory) < 0.32 + 0.25 * trouble
     missed |= rng.random((people, frames)) < 0.012 * error
     found = staging.is_inside & (staging.visibility >= NEVER_SEEN) & ~missed
     spread = (0.012 + 0.05 * trouble) * error
-    noise = np.stack([_lasting(rng, (people, frames)) for _ in range(4)], axis=-1) * spread[..., None]
+    noise = np.stack([_lasting(rng, (people, frames), memory) for _ in range(4)], axis=-1) * spread[..., None]
     noise += rng.normal(0, 0.008, noise.shape) * error
     boxes = staging.boxes_xyxy + noise * np.concatenate([size, size], axis=-1)
     limit = np.array([scene.camera.width, scene.camera.height_px])
     parts: list[tuple[int, NDArray[np.float64], NDArray[np.float64]]] = []
     stubborn = _draw_stubborn(rng, scene)
-    merging = _lasting(rng, (people, frames))
+    merging = _lasting(rng, (people, frames), memory)
     for t in range(frames):
         shown = np.flatnonzero(found[:, t])
         here, scores = boxes[shown, t], score[shown, t]
@@ -78,11 +79,11 @@ def detect(rng: np.random.Generator, scene: Scene, staging: Staging) -> Simulate
     )
 
 
-def _lasting(rng: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float64]:
-    """Return (P, T) of unit variance, correlated in time."""
+def _lasting(rng: np.random.Generator, shape: tuple[int, int], memory: float) -> NDArray[np.float64]:
+    """Return (P, T) of unit variance, each frame correlated with the last by ``memory``."""
     noise = rng.normal(0, 1, shape)
     for t in range(1, shape[1]):
-        noise[:, t] = _MEMORY * noise[:, t - 1] + np.sqrt(1 - _MEMORY**2) * noise[:, t]
+        noise[:, t] = memory * noise[:, t - 1] + np.sqrt(1 - memory**2) * noise[:, t]
     return noise
 
 

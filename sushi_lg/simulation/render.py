@@ -22,7 +22,7 @@ from sushi_lg.simulation.staging import Staging, obstacle_corners
 
 _SHIFT: Final = 4
 _LONGEST_BLUR: Final = 15  # pixels
-_EXPOSED: Final = 0.5  # share of the time between two frames in which the sensor sees
+_EXPOSED: Final = 0.5  # share of the time between two steps in which the sensor sees
 
 
 class Renderer:
@@ -123,7 +123,7 @@ class Renderer:
         scene = self._scene
         if not scene.motion.is_static:
             other = frame - 1 if frame else min(1, len(self._affines) - 1)
-            moved = abs(float(self._affines[frame, 0, 2] - self._affines[other, 0, 2])) * _EXPOSED
+            moved = abs(float(self._affines[frame, 0, 2] - self._affines[other, 0, 2])) * _EXPOSED / scene.domain.every
             length = min(round(moved), _LONGEST_BLUR)
             if length > 1:
                 canvas = cv2.blur(canvas, (length, 1)).astype(np.uint8, copy=False)

@@ -46,6 +46,8 @@ class Domain:
         height: of a frame.
         frame_rate: frames per second.
         frames: length of a sequence.
+        every: steps that people walk between two frames. A camera that keeps one of five frames of 15 a second has
+            frame_rate=3 every=5.
         people: number of people in a sequence.
         near: metres to the nearest place where people walk.
         far: metres to the farthest one.
@@ -84,6 +86,7 @@ class Domain:
     height: int = 360
     frame_rate: float = 15.0
     frames: int = 300
+    every: int = 1
     people: Range = _range(12, 18)
     near: Range = _range(7.2, 7.8)
     far: Range = _range(16.0, 19.0)
@@ -139,7 +142,7 @@ class Domain:
                     raise ConfigError("lamp_colours: none", "give at least one [red, green, blue]")
             elif isinstance(value, list) and not (len(value) == 2 and 0 <= value[0] <= value[1]):
                 raise ConfigError(f"{spec.name}: {value} is no range", f"write {spec.name}=[lowest,highest], from 0 on")
-        for name, least in (("width", 160), ("height", 90), ("frames", 2), ("frame_rate", 1)):
+        for name, least in (("width", 160), ("height", 90), ("frames", 2), ("frame_rate", 1), ("every", 1)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name}: {getattr(self, name)} is too small", f"at least {least}")
         for name, limit in (("near", 2.0), ("focal", 50), ("camera_height", 0.5), ("people", 1), ("pan_seconds", 1)):

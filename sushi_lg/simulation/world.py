@@ -91,8 +91,9 @@ def simulate(domain: Domain, *, split: str = "train", number: int = 1, seed: int
     scene = draw_scene(of_scene, domain)
     count = int(of_people.integers(round(domain.people[0]), round(domain.people[1]), endpoint=True))
     people = dress_crowd(of_people, count)
-    walks = walk(of_walks, scene, count, domain.frames, domain.frame_rate)
-    affines = move_camera(of_camera, scene.camera, scene.motion, domain.frames, domain.frame_rate)
+    steps, rate = domain.frames * domain.every, domain.frame_rate * domain.every
+    walks = walk(of_walks, scene, count, steps, rate).every(domain.every)
+    affines = move_camera(of_camera, scene.camera, scene.motion, steps, rate)[:: domain.every]
     staging = stage(scene, people, walks, affines)
     name = f"{domain.name}-{split}-{number:04d}"
     found = detect(of_detector, scene, staging)

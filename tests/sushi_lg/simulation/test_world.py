@@ -93,3 +93,13 @@ def test_clothes_keep_their_colour_by_day_and_change_it_on_stage() -> None:
     assert len(by_day) >= 2 and len(on_stage) >= 2
     assert np.median(by_day) < 0.08
     assert np.median(on_stage) > 2 * np.median(by_day) and on_stage.max() > 0.3
+
+
+def test_fewer_frames_a_second_are_some_of_the_same_frames() -> None:
+    often = simulate(replace(DOMAINS["mall"], frames=20))
+    seldom = simulate(replace(DOMAINS["mall"], frames=4, frame_rate=3.0, every=5))
+    np.testing.assert_array_equal(seldom.walks.place, often.walks.place[:, ::5])
+    np.testing.assert_array_equal(seldom.staging.boxes_xyxy, often.staging.boxes_xyxy[:, ::5])
+    assert seldom.camera_steps is not None and often.camera_steps is not None
+    whole = [np.vstack([step, [0, 0, 1]]) for step in often.camera_steps]
+    np.testing.assert_allclose(seldom.camera_steps[1], np.linalg.multi_dot(whole[5:0:-1])[:2])

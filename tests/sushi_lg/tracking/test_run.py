@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
 from pathlib import Path
 
@@ -122,14 +123,25 @@ def test_the_convention_of_the_data_set_is_passed_on(tmp_path: Path) -> None:
     assert tracker.told == [False, True]
 
 
+class OneFails(EverybodyAlone):
+    """Fails for the first of two sequences, once both have begun."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.both = threading.Barrier(2, timeout=60)
+
+    def track(self, detections: Detections, conventions: Conventions) -> TrajectoryTable:
+        if self.both.wait() == 0:
+            raise DataError("somebody is lost")
+        return super().track(detections, conventions)
+
+
 def test_an_error_beside_others_is_raised_after_what_had_begun(sequences: list[Sequence], tmp_path: Path) -> None:
-    broken = sequences[0].detections_path()
-    broken.write_text(broken.read_text() + "nonsense\n")
     threads, reports = torch.get_num_threads(), []
-    with pytest.raises(DataError, match="one"):
-        for report in track_sequences(EverybodyAlone(), sequences, tmp_path / "out", workers=2):
-            reports.append(report.name)
-    assert reports == ["two"] and (tmp_path / "out" / "tracks" / "two.txt").is_file()
+    with pytest.raises(DataError, match="somebody is lost"):
+        for report in track_sequences(OneFails(), sequences, tmp_path / "out", workers=2):
+            reports.append(report.path)
+    assert len(reports) == 1 and reports[0].is_file()
     assert torch.get_num_threads() == threads
 
 
