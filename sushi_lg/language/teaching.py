@@ -1,8 +1,8 @@
 """What teachers say: descriptions through a frozen text encoder, kept by content.
 
-``FOLDER/<encoder>@<fingerprint>/<sequence>.safetensors`` holds what is said about identities and scene, the folder
-``<encoder>@<fingerprint>-edges`` beside it what is said about edges. Each file carries a digest of the sentences it was
-made from; a file of other sentences is made anew.
+``FOLDER/<encoder>@<fingerprint>/<sequence>-<digest>.safetensors`` holds what is said about identities and scene, the
+folder ``<encoder>@<fingerprint>-edges`` beside it what is said about edges. The digest is that of the sentences, so that
+trainings that are told other things about the same sequence do not take each other's files away.
 
 Shapes: K identities, D width of the teacher.
 """
@@ -54,7 +54,7 @@ def teach(rows: Sequence[Description], encoder: TextEncoder, folder: Path | None
     sentences = [sentence for _, sentence in known] + scenes
     ids = torch.tensor([track_id for track_id, _ in known], dtype=torch.int64)
     key = digest(encoder.name, encoder.fingerprint(), known, scenes)
-    path = None if folder is None else _path(folder, encoder, sequence)
+    path = None if folder is None else _path(folder, encoder, sequence, key)
     shapes = {
         "instance": (len(known), encoder.dim),
         "ids": (len(known),),
@@ -84,7 +84,7 @@ def teach_edges(rows: Sequence[Description], encoder: TextEncoder, folder: Path 
     sequence = _sequence(rows)
     sentences = scene_sentences(next((row.sentence for row in rows if row.track_id is None), ""))
     key = digest(encoder.name, encoder.fingerprint(), sentences)
-    path = None if folder is None else _path(folder, encoder, sequence, "-edges")
+    path = None if folder is None else _path(folder, encoder, sequence, key, "-edges")
     tensors = None if path is None else _read(path, key, {"edges": (2, encoder.dim)})
     if tensors is None:
         tensors = {"edges": torch.from_numpy(encoder.encode(sentences))}
@@ -112,9 +112,9 @@ def _sequence(rows: Sequence[Description]) -> str:
     return names.pop()
 
 
-def _path(folder: Path, encoder: TextEncoder, sequence: str, kind: str = "") -> Path:
+def _path(folder: Path, encoder: TextEncoder, sequence: str, key: str, kind: str = "") -> Path:
     of_rows = descriptions_path(folder / f"{encoder.name}@{encoder.fingerprint()[:12]}{kind}", sequence)
-    return of_rows.with_name(f"{of_rows.name.removesuffix('.jsonl')}.safetensors")
+    return of_rows.with_name(f"{of_rows.name.removesuffix('.jsonl')}-{key[:12]}.safetensors")
 
 
 def _read(path: Path, key: str, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, Tensor] | None:
