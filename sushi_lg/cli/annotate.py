@@ -172,9 +172,9 @@ def _from_lamot(folder: Path, words: list[str], data: Path | None) -> Iterator[t
 
 
 def _from_bensmot(folder: Path) -> Iterator[tuple[str, list[Description]]]:
-    from sushi_lg.language.readers_bensmot import read_bensmot
+    from sushi_lg.language.readers_bensmot import read_bensmot_descriptions
 
-    read = read_bensmot(folder)
+    read = read_bensmot_descriptions(folder)
     for fault, count in sorted(read.faults.items()):
         typer.echo(f"note: {folder}: {count} {fault}")
     for note in read.notes:

@@ -192,7 +192,7 @@ def is_split(path: Path) -> bool:
 
 def is_pictures(name: str) -> bool:
     """Tell whether a source of `track` is a video or a folder of images, rather than a sequence or a split."""
-    from sushi_lg.data.sequence import IMAGE_EXTENSIONS
+    from sushi_lg.data.image_size import IMAGE_EXTENSIONS
 
     path = Path(name)
     if path.is_file():

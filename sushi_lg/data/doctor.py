@@ -19,10 +19,10 @@ import numpy as np
 
 from sushi_lg.data.files import is_junk
 from sushi_lg.data.identities import match_identities
-from sushi_lg.data.image_size import image_size
+from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.layouts import layout_of
 from sushi_lg.data.mot_format import Kind, MotTable, examine_table
-from sushi_lg.data.sequence import IMAGE_EXTENSIONS, Sequence, open_sequence
+from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.errors import DataError
 
 Severity = Literal["error", "warning", "info"]

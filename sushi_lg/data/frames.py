@@ -26,9 +26,9 @@ from numpy.typing import NDArray
 
 from sushi_lg.data.ahead import in_background, map_ahead, placed
 from sushi_lg.data.files import visible_children
-from sushi_lg.data.image_size import image_size
+from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.models import file_sha256
-from sushi_lg.data.sequence import IMAGE_EXTENSIONS, Sequence, nearest_folder, open_sequence
+from sushi_lg.data.sequence import Sequence, nearest_folder, open_sequence
 from sushi_lg.data.video import LostFrame, VideoInfo, decode_frames, picture_of, probe_video
 from sushi_lg.errors import DataError
 

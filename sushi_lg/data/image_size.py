@@ -7,6 +7,7 @@ from pathlib import Path
 
 from sushi_lg.errors import DataError
 
+IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 _JPEG_FRAME_MARKERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _JPEG_BARE_MARKERS = frozenset({0x01, *range(0xD0, 0xD8)})
 _HEADER_BYTES = 1 << 18  # thumbnails and colour profiles come before the size, but not more than this

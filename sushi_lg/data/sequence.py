@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from sushi_lg.data.files import visible_children, warn_once
 from sushi_lg.data.gallery import open_gallery
-from sushi_lg.data.image_size import image_size
+from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.layouts import Layout, layout_of
 from sushi_lg.data.mot_format import MotTable, OnBadRow, read_table
 from sushi_lg.errors import DataError
@@ -30,7 +30,6 @@ if TYPE_CHECKING:  # torch is slow to import, and listing sequences does not nee
 logger = logging.getLogger(__name__)
 
 RowChoice = Literal["all", "identities", "scored"]
-IMAGE_EXTENSIONS = (".jpg", ".jpeg", ".png")
 _EXAMPLE_KEYS = ("name", "imDir", "frameRate", "seqLength", "imWidth", "imHeight", "imExt")
 
 

@@ -1,8 +1,8 @@
 """What teachers say: descriptions through a frozen text encoder, kept by content.
 
 ``FOLDER/<encoder>@<fingerprint>/<sequence>-<digest>.safetensors`` holds what is said about identities and scene, the
-folder ``<encoder>@<fingerprint>-edges`` beside it what is said about edges. The digest is that of the sentences, so that
-trainings that are told other things about the same sequence do not take each other's files away.
+folder ``<encoder>@<fingerprint>-edges`` beside it what is said about edges. The digest is that of the sentences, so
+that trainings that are told other things about the same sequence do not take each other's files away.
 
 Shapes: K identities, D width of the teacher.
 """

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from sushi_lg.errors import DataError
-from sushi_lg.language.readers_bensmot import read_bensmot
+from sushi_lg.language.readers_bensmot import read_bensmot_descriptions
 
 
 def _clip(root: Path, name: str, ids: list[int], captions: str | None, scene: str | None = "People cook.") -> Path:
@@ -24,7 +24,7 @@ def _clip(root: Path, name: str, ids: list[int], captions: str | None, scene: st
 def test_captions_follow_rising_ids(tmp_path: Path) -> None:
     text = "woman0: She says: stop.\n\nman0：He   leaves.\n"
     _clip(tmp_path / "train", "cooking/abc_1", [9, 2, 2], text, " People\ncook. ")
-    read = read_bensmot(tmp_path)
+    read = read_bensmot_descriptions(tmp_path)
     rows = read.clips["cooking/abc_1"]
     assert [(row.track_id, row.sentence) for row in rows] == [
         (2, "She says: stop."),
@@ -39,7 +39,7 @@ def test_faults_are_counted_and_nothing_is_guessed(tmp_path: Path) -> None:
     _clip(tmp_path, "a/1", [1, 2, 3], "man0: One.\nman1: Two.\n")  # three tracks
     _clip(tmp_path, "a/2", [1], None, None)
     _clip(tmp_path, "a/3", [1, 2], "man0: He walks\nand sits.\nman1:\n", "")
-    read = read_bensmot(tmp_path)
+    read = read_bensmot_descriptions(tmp_path)
     assert {name: [(row.track_id, row.sentence) for row in rows] for name, rows in read.clips.items()} == {
         "a/1": [(None, "People cook.")],
         "a/3": [(1, "He walks and sits.")],
@@ -62,7 +62,7 @@ def test_the_combined_files_state_ids(tmp_path: Path, above: bool) -> None:
     captions = {"a/1": {"3": "The third.", "1": "The first.", "8": "Nobody."}}
     (folder / "instance_caption.json").write_text(json.dumps(captions))
     (folder / "video_summary.json").write_text(json.dumps({"a/1": "Summary."}))
-    read = read_bensmot(tmp_path)
+    read = read_bensmot_descriptions(tmp_path)
     assert [(row.track_id, row.sentence) for row in read.clips["a/1"]] == [
         (1, "The first."),
         (3, "The third."),
@@ -73,27 +73,27 @@ def test_the_combined_files_state_ids(tmp_path: Path, above: bool) -> None:
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such folder"):
-        read_bensmot(tmp_path / "x")
+        read_bensmot_descriptions(tmp_path / "x")
     with pytest.raises(DataError, match=r"no <scenario>/<clip>/gt/gt\.txt"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
     folder = _clip(tmp_path, "a/1", [1], "no name here\n")
     with pytest.raises(DataError, match=r"instance_captions.txt:1: 'no name here'"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
     (folder / "instance_captions.txt").write_bytes(b"man0: x\nman1: \xff\n")
     with pytest.raises(DataError, match=r"instance_captions.txt:2: not UTF-8"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
     (folder / "gt" / "gt.txt").write_text("1,1,0,0,1,1\n2;1\n")
     with pytest.raises(DataError, match=r"gt.txt:2: no track id"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
     (folder / "gt" / "gt.txt").write_text("1,1,0,0,1,1\n")
     (folder / "instance_captions.txt").write_text("man0: x")
     (tmp_path / "instance_caption.json").write_text('{"a/1": ["x"]}')
     with pytest.raises(DataError, match="not an object of captions"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
 
 
 def test_one_clip_in_two_parts(tmp_path: Path) -> None:
     for part in ("train", "test"):
         _clip(tmp_path / part, "a/1", [1], "man0: x")
     with pytest.raises(DataError, match="a second clip a/1"):
-        read_bensmot(tmp_path)
+        read_bensmot_descriptions(tmp_path)
