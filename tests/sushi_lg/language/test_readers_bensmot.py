@@ -8,12 +8,13 @@ import pytest
 from sushi_lg.errors import DataError
 from sushi_lg.language.readers_bensmot import read_bensmot_descriptions
 
+NOTHING_BUT_WORDS = {"clips without pictures": 1, "clips without interactions": 1}
+
 
 def _clip(root: Path, name: str, ids: list[int], captions: str | None, scene: str | None = "People cook.") -> Path:
     folder = root / name
     (folder / "gt").mkdir(parents=True)
-    # sizes may be negative, and frames sparse: neither matters here
-    (folder / "gt" / "gt.txt").write_text("".join(f"{4 * k + 1},{one},5,5,-20,30\n" for k, one in enumerate(ids)))
+    (folder / "gt" / "gt.txt").write_text("".join(f"{4 * k + 1},{one},5,5,20,30\n" for k, one in enumerate(ids)))
     if captions is not None:
         (folder / "instance_captions.txt").write_text(captions, encoding="utf-8-sig")
     if scene is not None:
@@ -32,7 +33,7 @@ def test_captions_follow_rising_ids(tmp_path: Path) -> None:
         (None, "People cook."),
     ]
     assert {(row.dataset, row.split, row.seq) for row in rows} == {("BenSMOT", "train", "cooking/abc_1")}
-    assert not read.faults and not read.notes
+    assert read.faults == NOTHING_BUT_WORDS and not read.notes
 
 
 def test_faults_are_counted_and_nothing_is_guessed(tmp_path: Path) -> None:
@@ -45,6 +46,9 @@ def test_faults_are_counted_and_nothing_is_guessed(tmp_path: Path) -> None:
         "a/3": [(1, "He walks and sits.")],
     }
     assert read.faults == {
+        "clips without pictures": 3,
+        "clips without interactions": 3,
+        "tracks without caption": 5,
         "clips with another number of captions than tracks": 1,
         "captions left out for that": 2,
         "clips without instance captions": 1,
@@ -52,7 +56,6 @@ def test_faults_are_counted_and_nothing_is_guessed(tmp_path: Path) -> None:
         "lines that go on without a name": 1,
         "empty captions": 1,
     }
-    assert len(read.notes) == 3
 
 
 @pytest.mark.parametrize("above", [True, False])
@@ -68,7 +71,10 @@ def test_the_combined_files_state_ids(tmp_path: Path, above: bool) -> None:
         (3, "The third."),
         (None, "Summary."),
     ]
-    assert read.faults == {"captions of ids that gt.txt does not have": 1}
+    assert read.faults == NOTHING_BUT_WORDS | {
+        "captions of ids that gt.txt does not have": 1,
+        "tracks without caption": 1,
+    }
 
 
 def test_bad_files_are_named(tmp_path: Path) -> None:
@@ -76,20 +82,24 @@ def test_bad_files_are_named(tmp_path: Path) -> None:
         read_bensmot_descriptions(tmp_path / "x")
     with pytest.raises(DataError, match=r"no <scenario>/<clip>/gt/gt\.txt"):
         read_bensmot_descriptions(tmp_path)
-    folder = _clip(tmp_path, "a/1", [1], "no name here\n")
-    with pytest.raises(DataError, match=r"instance_captions.txt:1: 'no name here'"):
-        read_bensmot_descriptions(tmp_path)
-    (folder / "instance_captions.txt").write_bytes(b"man0: x\nman1: \xff\n")
-    with pytest.raises(DataError, match=r"instance_captions.txt:2: not UTF-8"):
-        read_bensmot_descriptions(tmp_path)
-    (folder / "gt" / "gt.txt").write_text("1,1,0,0,1,1\n2;1\n")
-    with pytest.raises(DataError, match=r"gt.txt:2: no track id"):
-        read_bensmot_descriptions(tmp_path)
-    (folder / "gt" / "gt.txt").write_text("1,1,0,0,1,1\n")
-    (folder / "instance_captions.txt").write_text("man0: x")
+    _clip(tmp_path, "a/1", [1], "man0: x")
     (tmp_path / "instance_caption.json").write_text('{"a/1": ["x"]}')
     with pytest.raises(DataError, match="not an object of captions"):
         read_bensmot_descriptions(tmp_path)
+
+
+def test_a_bad_file_costs_its_words_and_is_named(tmp_path: Path) -> None:
+    folder = _clip(tmp_path, "a/1", [1], "no name here\n")
+    other = _clip(tmp_path, "a/2", [1], None)
+    (other / "instance_captions.txt").write_bytes(b"man0: x\nman1: \xff\n")
+    (other / "gt" / "gt.txt").write_text("1,1,0,0,1,1\n2;1\n")
+    read = read_bensmot_descriptions(tmp_path)
+    assert [row.sentence for rows in read.clips.values() for row in rows] == ["People cook.", "People cook."]
+    assert read.notes == [
+        f"{folder}/instance_captions.txt:1: 'no name here'",
+        f"{other}/gt/gt.txt:2: rows that cannot be read",
+        f"{other}/instance_captions.txt:2: not UTF-8 text",
+    ]
 
 
 def test_one_clip_in_two_parts(tmp_path: Path) -> None:
