@@ -1,0 +1,251 @@
+"""The pixels of one clip, for describers: read when somebody looks, kept within a budget, never decoded twice in vain.
+
+Images are read one by one. A video can only be read from its beginning, so the frames that will be asked for are
+announced first (``expect``), and one pass over the video gets them all; what does not fit into the budget waits in a
+temporary file.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic.boxes import box_table
+from semantic.config import ViewConfig
+from semantic.overlays import Outline, draw_view
+from semantic.structures import Clip, View
+from semantic.views import row_at
+from sushi_lg.data.frames import SKIP_REMEDY, FrameSource, ImageFrames, VideoFrames
+from sushi_lg.errors import DataError
+
+Picture = NDArray[np.uint8]
+
+_MEGABYTE = 2**20
+
+
+class Reader(Protocol):
+    """Reads frames of a clip.
+
+    Attributes:
+        is_sequential: Whether frames are only had by reading all before them.
+    """
+
+    is_sequential: bool
+
+    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Yield (number, picture) of frames, given by rising number; those that are left out are absent.
+
+        Raises:
+            DataError: a frame that cannot be had; names the file.
+        """
+
+    def content_key(self) -> str:
+        """Return a digest of the pixels, or of the files they come from."""
+
+
+class SourceReader:
+    """Frames of a video, image folder or sequence folder.
+
+    Args:
+        source: The pictures.
+        first: Frame of the source that is frame 0 of the clip.
+    """
+
+    def __init__(self, source: FrameSource, first: int = 0) -> None:
+        self._source, self._first = source, first
+        self.is_sequential = isinstance(source, VideoFrames)
+
+    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Yield frames, see ``Reader``."""
+        wanted = set(numbers)
+        spans = [(min(wanted), max(wanted) + 1)] if self.is_sequential and wanted else [(n, n + 1) for n in numbers]
+        for first, stop in spans:
+            for number, picture in self._source.read(first + self._first, stop + self._first):
+                if picture is not None and number - self._first in wanted:
+                    yield number - self._first, picture
+
+    def content_key(self) -> str:
+        """Return a digest of the files and of where the clip begins."""
+        return hashlib.sha256(f"{self._source.content_key()} {self._first}".encode()).hexdigest()
+
+
+class FileReader:
+    """Frames that are one image file each, whatever they are called; each may have its own size.
+
+    Args:
+        images: One file a frame.
+        sizes: (frames, 2) width and height of each.
+        on_bad_image: 'error' or 'skip'.
+    """
+
+    is_sequential = False
+
+    def __init__(self, images: Sequence[Path], sizes: NDArray[np.int64], on_bad_image: str = "error") -> None:
+        self._sources = [
+            ImageFrames(path, path.stem, [path], 1.0, (int(width), int(height)), on_bad_image)  # type: ignore[arg-type]
+            for path, (width, height) in zip(images, sizes, strict=True)
+        ]
+
+    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Yield frames, see ``Reader``."""
+        for number in numbers:
+            for _, picture in self._sources[number].read():
+                if picture is not None:
+                    yield number, picture
+
+    def content_key(self) -> str:
+        """Return a digest of the files, whatever they are called."""
+        return hashlib.sha256("".join(source.content_key() for source in self._sources).encode()).hexdigest()
+
+
+class MemoryReader:
+    """Frames that are there already.
+
+    Args:
+        frames: (H, W, 3) uint8 each, blue first.
+    """
+
+    is_sequential = False
+
+    def __init__(self, frames: Sequence[Picture]) -> None:
+        self._frames = frames
+
+    def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
+        """Yield frames, see ``Reader``."""
+        for number in numbers:
+            yield number, self._frames[number]
+
+    def content_key(self) -> str:
+        """Return a digest of the pixels."""
+        digest = hashlib.sha256()
+        for frame in self._frames:
+            digest.update(repr(frame.shape).encode() + frame.tobytes())
+        return digest.hexdigest()
+
+
+class ClipPictures:
+    """What describers see of a clip; implements ``Pictures``.
+
+    Args:
+        clip: Trajectories, for outlines.
+        reader: Gets the frames.
+        outlines: By track id; can be given later, as the attribute of the same name.
+        config: Sizes of what is shown.
+        budget: Bytes of frames that are kept in memory.
+    """
+
+    def __init__(
+        self,
+        clip: Clip,
+        reader: Reader,
+        outlines: Mapping[int, Outline] | None = None,
+        config: ViewConfig | None = None,
+        budget: int = 256 * _MEGABYTE,
+    ) -> None:
+        self.outlines = outlines or {}
+        self.config = config or ViewConfig()
+        self._clip, self._reader, self._budget = clip, reader, budget
+        self._table = box_table(clip)
+        self._expected: set[int] = set()
+        self._kept: dict[int, Picture] = {}
+        self._size = 0
+        self._folder: Path | None = None
+        self._key = ""
+
+    def expect(self, numbers: Iterable[int]) -> None:
+        """Announce frames, so that one pass over a video gets them together."""
+        self._expected |= set(numbers)
+
+    def frames(self, numbers: Iterable[int]) -> dict[int, Picture]:
+        """Return (H, W, 3) uint8 pictures, blue first, by number; not to be written to.
+
+        Raises:
+            DataError: a frame that cannot be had.
+        """
+        wanted = sorted(set(numbers))
+        outside = [number for number in wanted if not 0 <= number < self._clip.length]
+        if outside:
+            raise DataError(
+                f"{self._clip.name}: no frame {outside[0]}, there are {self._clip.length}", "check the tracks"
+            )
+        found = {number: self._kept[number] for number in wanted if number in self._kept}
+        missing = [number for number in wanted if number not in found]
+        if missing:
+            more = self._expected - self._kept.keys() if self._reader.is_sequential else set()
+            for number, picture in self._reader.read(sorted({*missing, *more})):
+                kept = self._keep(number, picture)
+                if number in missing:
+                    found[number] = kept
+        absent = [number for number in wanted if number not in found]
+        if absent:
+            raise DataError(f"{self._clip.name}: frame {absent[0]} cannot be read and was left out", SKIP_REMEDY)
+        return found
+
+    def missing(self, numbers: Iterable[int]) -> frozenset[int]:
+        """Return which of some frames are left out because they cannot be read; reads them all.
+
+        Raises:
+            DataError: a frame that cannot be had, where such frames are not to be left out.
+        """
+        wanted = set(numbers)
+        self.expect(wanted)
+        there = self._kept.keys() & wanted
+        for number, picture in self._reader.read(sorted(wanted - there)):
+            self._keep(number, picture)
+            there |= {number}
+        return frozenset(wanted - there)
+
+    def render(self, views: Sequence[View]) -> list[Picture]:
+        """Return what views show, outlined, see ``overlays.draw_view``.
+
+        Raises:
+            DataError: a frame that cannot be had.
+        """
+        pictures = self.frames(view.frame for view in views)
+        return [
+            draw_view(pictures[view.frame], view, self._boxes(view.frame, view.outlined), self.outlines, self.config)
+            for view in views
+        ]
+
+    def content_key(self) -> str:
+        """Return a digest of the files the pixels come from."""
+        self._key = self._key or self._reader.content_key()
+        return self._key
+
+    def close(self) -> None:
+        """Forget all frames."""
+        self._kept.clear()
+        self._size = 0
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder = None
+
+    def _boxes(self, frame: int, track_ids: Collection[int]) -> dict[int, NDArray[np.float64]]:
+        places = {track.track_id: k for k, track in enumerate(self._clip.tracks)}
+        rows = {one: row_at(self._table, places[one], frame) for one in track_ids}
+        return {one: self._table.boxes_xyxy[row] for one, row in rows.items() if row is not None}
+
+    def _keep(self, number: int, picture: Picture) -> Picture:
+        """Keep a frame in memory or, beyond the budget, what can be read again elsewhere: in a file, or not at all."""
+        if number in self._kept:
+            return self._kept[number]
+        if not self._reader.is_sequential:
+            while self._kept and self._size + picture.nbytes > self._budget:
+                oldest = next(iter(self._kept))
+                self._size -= self._kept.pop(oldest).nbytes
+        elif self._size + picture.nbytes > self._budget:
+            self._folder = self._folder or Path(tempfile.mkdtemp(prefix="sushi-lg-frames-"))
+            np.save(self._folder / f"{number}.npy", picture)
+            self._kept[number] = np.load(self._folder / f"{number}.npy", mmap_mode="r")
+            return self._kept[number]
+        picture.setflags(write=False)
+        self._kept[number] = picture
+        self._size += picture.nbytes
+        return picture
