@@ -1,0 +1,217 @@
+"""One clip as a page to read: what was said, beside the pixels it was said about.
+
+A single HTML file that needs no network: pictures lie inside it, everything that was written by a model or read from a
+file is escaped, and the page forbids itself scripts and anything from elsewhere.
+
+Shapes: T boxes of a track.
+"""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import cv2
+import jinja2
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic.bensmot.vocabulary import surface
+from semantic.describers.protocol import Pictures
+from semantic.structures import Clip, Interaction, Semantics, Sentence, Track
+from sushi_lg.data.files import atomic_path
+from sushi_lg.inspection.overlay import identity_colour
+
+_STRIP: Final = 3  # pictures of a person or an act
+_HEIGHT: Final = 240  # pixels of a picture in the file, at most
+_MARGIN: Final = 0.15  # of the box, around a person
+_NO_CAPTION: Final = "Nothing is said about this person; trajectories this short are not described."
+_CHART_WIDTH: Final = 1000.0
+_CHART_LEFT: Final = 40.0
+_ROW: Final = 18.0
+
+
+@dataclass(frozen=True)
+class _Strip:
+    """Places to cut out: ``frames`` of the people ``track_ids``."""
+
+    frames: tuple[int, ...]
+    track_ids: tuple[int, ...]
+    pictures: list[str] = field(default_factory=list)
+
+
+def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pictures | None) -> Path:
+    """Write the page of a clip.
+
+    Args:
+        path: Target, ``.html``.
+        clip: The trajectories.
+        semantics: What is said about them.
+        pictures: The pixels; None leaves the pictures out.
+
+    Returns:
+        ``path``.
+
+    Raises:
+        DataError: a frame that cannot be had, or ``path`` cannot be written.
+    """
+    path = Path(path)
+    acts = sorted(semantics.interactions, key=lambda act: (-act.probability, act.first_frame, act.active, act.passive))
+    of_acts = [_act_strip(clip, act) for act in acts]
+    of_people = [_Strip(_spread(track.frame), (track.track_id,)) for track in clip.tracks]
+    if pictures is not None:
+        _cut_out(clip, pictures, [*of_acts, *of_people])
+    captions = {caption.track_id: caption for caption in semantics.captions}
+    page = _template().render(
+        clip=clip,
+        semantics=semantics,
+        chart=_chart(clip, semantics),
+        together=[_act(clip, act, strip) for act, strip in zip(acts, of_acts, strict=True)],
+        people=[
+            {
+                "track_id": track.track_id,
+                "colour": css_colour(track.track_id),
+                "when": _when(clip, int(track.frame[0]), int(track.frame[-1])),
+                "pictures": strip.pictures,
+                "sentences": [
+                    {"text": sentence.text, "when": _when(clip, sentence.first_frame, sentence.last_frame)}
+                    for sentence in _sentences(captions, track.track_id)
+                ],
+                "reason": _NO_CAPTION,
+            }
+            for track, strip in zip(clip.tracks, of_people, strict=True)
+        ],
+    )
+    with atomic_path(path) as staged:
+        staged.write_text(page, encoding="utf-8")
+    return path
+
+
+def css_colour(track_id: int) -> str:
+    """Return the colour of an identity as the overlay draws it, for a style sheet."""
+    blue, green, red = identity_colour(track_id)
+    return f"rgb({red} {green} {blue})"
+
+
+def _template() -> jinja2.Template:
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("semantic", "templates"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    return environment.get_template("clip.html.j2")
+
+
+def _sentences(captions: Mapping[int, Any], track_id: int) -> Sequence[Sentence]:
+    return captions[track_id].sentences if track_id in captions else ()
+
+
+def _act(clip: Clip, act: Interaction, strip: _Strip) -> dict[str, Any]:
+    return {
+        "active": {"track_id": act.active, "colour": css_colour(act.active)},
+        "passive": {"track_id": act.passive, "colour": css_colour(act.passive)},
+        "phrase": surface(act.label),
+        "label": act.label,
+        "probability": act.probability,
+        "when": _when(clip, act.first_frame, act.last_frame),
+        "pictures": strip.pictures,
+    }
+
+
+def _act_strip(clip: Clip, act: Interaction) -> _Strip:
+    """Choose frames in which both can be seen; where they never are, frames of either."""
+    first, second = (
+        track.frame[(track.frame >= act.first_frame) & (track.frame <= act.last_frame)]
+        for track in (clip.track(act.active), clip.track(act.passive))
+    )
+    both = np.intersect1d(first, second)
+    return _Strip(_spread(both if len(both) else np.union1d(first, second)), (act.active, act.passive))
+
+
+def _spread(frames: NDArray[np.int64]) -> tuple[int, ...]:
+    """Return a few frames from all of the time, away from its ends, where people are cut by the border."""
+    if len(frames) == 0:
+        return ()
+    places = (np.arange(_STRIP) + 0.5) / _STRIP * len(frames)
+    return tuple(sorted({int(frames[int(place)]) for place in places}))
+
+
+def _cut_out(clip: Clip, pictures: Pictures, strips: Iterable[_Strip]) -> None:
+    """Fill the pictures of all strips; every frame is decoded once."""
+    wanted: dict[int, list[_Strip]] = {}
+    for strip in strips:
+        for frame in strip.frames:
+            wanted.setdefault(frame, []).append(strip)
+    for frame, takers in sorted(wanted.items()):
+        picture = pictures.frames([frame])[frame]
+        for strip in takers:
+            boxes = {k: box for k in strip.track_ids if (box := _box_at(clip.track(k), frame)) is not None}
+            if boxes:
+                strip.pictures.append(_encoded(picture, boxes))
+
+
+def _box_at(track: Track, frame: int) -> NDArray[np.float64] | None:
+    place = int(np.searchsorted(track.frame, frame))
+    return track.boxes_xyxy[place] if place < len(track) and track.frame[place] == frame else None
+
+
+def _encoded(picture: NDArray[np.uint8], boxes: Mapping[int, NDArray[np.float64]]) -> str:
+    """Return the part of a picture around some boxes, with the boxes drawn, as a data URL."""
+    whole = np.stack(list(boxes.values()))
+    low, high = whole[:, :2].min(axis=0), whole[:, 2:].max(axis=0)
+    margin = _MARGIN * (high - low).max()
+    size = np.array([picture.shape[1], picture.shape[0]])
+    left, top = np.clip(np.floor(low - margin), 0, size - 2).astype(int).tolist()
+    right, bottom = np.clip(np.ceil(high + margin), [left + 2, top + 2], size).astype(int).tolist()
+    part = picture[top:bottom, left:right]
+    factor = _HEIGHT / part.shape[0]
+    shape = (max(round(part.shape[1] * factor), 1), _HEIGHT)
+    shown = cv2.resize(part, shape, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    for track_id, box in boxes.items():
+        corners = np.round((box.reshape(2, 2) - [left, top]) * factor).astype(int)
+        cv2.rectangle(shown, corners[0].tolist(), corners[1].tolist(), identity_colour(track_id), 2, cv2.LINE_AA)
+    data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
+    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+
+
+def _when(clip: Clip, first: int, last: int) -> str:
+    return f"{first / clip.frame_rate:.1f}-{(last + 1) / clip.frame_rate:.1f} s"
+
+
+def _chart(clip: Clip, semantics: Semantics) -> dict[str, Any]:
+    """Return the places of everything in the chart of time, in its own units."""
+    scale = (_CHART_WIDTH - _CHART_LEFT) / max(clip.length, 1)
+
+    def across(first: int, last: int) -> tuple[float, float]:
+        return round(_CHART_LEFT + first * scale, 1), round(max((last + 1 - first) * scale, 1.5), 1)
+
+    rows = []
+    for number, track in enumerate(clip.tracks):
+        breaks = np.flatnonzero(np.diff(track.frame) > 1) + 1
+        bars = []
+        for run in np.split(track.frame, breaks):
+            x, width = across(int(run[0]), int(run[-1]))
+            bars.append(
+                {"x": x, "width": width, "text": f"P{track.track_id}: {_when(clip, int(run[0]), int(run[-1]))}"}
+            )
+        acts = []
+        for act in semantics.interactions:
+            if act.active == track.track_id:
+                x, width = across(act.first_frame, act.last_frame)
+                said = f"P{act.active} {surface(act.label)} P{act.passive}"
+                acts.append({"x": x, "width": width, "colour": css_colour(act.passive), "text": said})
+        rows.append(
+            {"y": number * _ROW, "track_id": track.track_id, "colour": css_colour(track.track_id)}
+            | {"bars": bars, "acts": acts}
+        )
+    seconds = clip.length / clip.frame_rate
+    step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300) if seconds / step <= 12), 600)
+    ticks = [
+        {"x": round(_CHART_LEFT + at * clip.frame_rate * scale, 1), "text": f"{at} s"}
+        for at in range(0, int(seconds) + 1, step)
+    ]
+    return {"width": _CHART_WIDTH, "height": round(len(rows) * _ROW + 20), "rows": rows, "ticks": ticks}
