@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 ORACLES := .venv-oracles
 OPEN_CLIP := .venv-open-clip
 
-.PHONY: install demo test test-oracles test-open-clip lint format bench clean
+.PHONY: install demo wordnet test test-oracles test-open-clip lint format bench clean
 
 install: $(STAMP)
 
@@ -24,6 +24,10 @@ $(STAMP): pyproject.toml
 
 demo: install
 	$(BIN)/sushi-lg demo
+
+# WordNet for METEOR as BenSMOT computes it, from Debian's packages into the user's cache; no root needed.
+wordnet: install
+	$(BIN)/python scripts/install_wordnet.py
 
 lint: install
 	$(BIN)/ruff check .
