@@ -1,0 +1,214 @@
+"""What two people do with each other, as far as places and speeds tell.
+
+An encounter is a stretch of time with a kind: what is seen in the geometry, not yet a word of the vocabulary. Facing,
+hands and faces are not seen, so nobody talks here: two people stand near each other. Distances are in heights of people
+(about 1.7 m), see ``kinematics``.
+
+Shapes: K samples of the clip.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic.describers.kinematics import STEP, Path
+
+Kind = Literal["approach", "leave", "pass", "follow", "chase", "together", "stand", "near", "touch"]
+KINDS: tuple[Kind, ...] = ("approach", "leave", "pass", "follow", "chase", "together", "stand", "near", "touch")
+MUTUAL: tuple[Kind, ...] = ("together", "stand", "near", "touch")
+"""Kinds that hold both ways; they are listed once, the smaller track id first."""
+
+_NEAR, _STILL_NEAR = 1.2, 1.6  # heights: who comes closer than the one is near until further away than the other
+_TOUCH = 0.45
+_LEAST_NEAR = 2.0  # seconds
+_LEAST_TOUCH = 1.0
+_LEAST_SHARED = 2.5  # seconds of walking together
+_LEAST_FOLLOW = 3.0
+_COURSE = 0.85  # cosine between two directions that are called one
+_ABREAST = 0.8  # heights one may be ahead of the other and still walk beside
+_BEHIND = (0.6, 4.0)
+_LANE = 0.6  # heights a follower may be off the course of the one ahead
+_CLOSING = 1.0  # heights a distance has to change by
+_OWN_SHARE = 0.4  # of the change, for it to be somebody's doing
+_LOOK_AROUND = 6.0  # seconds before and after
+_LONGEST_PASS = 5.0
+_RUNNING = 1.75
+
+
+@dataclass(frozen=True)
+class Encounter:
+    """Two people for a while.
+
+    Attributes:
+        kind: what they do.
+        active: track id of who does it.
+        passive: of the other.
+        first: sample it begins with.
+        last: sample it ends with.
+        distance: median of the heights between them.
+    """
+
+    kind: Kind
+    active: int
+    passive: int
+    first: int
+    last: int
+    distance: float
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return (self.last - self.first) * STEP
+
+
+def find_encounters(one: Path, other: Path) -> list[Encounter]:
+    """Return what two people do with each other, sorted by time; swapping the arguments gives the same list.
+
+    Args:
+        one: path of a person.
+        other: path of another one.
+    """
+    if one.track_id > other.track_id:
+        one, other = other, one
+    both = one.known & other.known
+    if both.sum() < 3:
+        return []
+    pair = _Pair(one, other, both)
+    if not (one.facing_known and other.facing_known):
+        runs = _runs(pair.near, _LEAST_NEAR)
+        return [pair.encounter("near", one, other, *run) for run in runs]
+    found = _standing(pair) + _walking(pair) + _meeting(pair)
+    return sorted(found, key=lambda each: (each.first, each.last, each.kind, each.active))
+
+
+class _Pair:
+    """Two paths and what is between them."""
+
+    def __init__(self, one: Path, other: Path, both: NDArray[np.bool_]) -> None:
+        self.one, self.other, self.both = one, other, both
+        self.between = np.where(both[:, None], other.place - one.place, np.nan)  # (K, 2) from one to other
+        self.distance = np.hypot(self.between[:, 0], self.between[:, 1])
+        self.near = _hysteresis(self.distance, _NEAR, _STILL_NEAR)
+
+    def encounter(self, kind: Kind, active: Path, passive: Path, first: int, last: int) -> Encounter:
+        distance = float(np.nanmedian(self.distance[first : last + 1]))
+        return Encounter(kind, active.track_id, passive.track_id, first, last, round(distance, 3))
+
+
+def _standing(pair: _Pair) -> list[Encounter]:
+    still = pair.near & ~pair.one.moving & ~pair.other.moving
+    touch = still & (np.nan_to_num(pair.distance, nan=9.0) < _TOUCH)
+    found = [pair.encounter("stand", pair.one, pair.other, *run) for run in _runs(still, _LEAST_NEAR)]
+    return found + [pair.encounter("touch", pair.one, pair.other, *run) for run in _runs(touch, _LEAST_TOUCH)]
+
+
+def _walking(pair: _Pair) -> list[Encounter]:
+    one, other = pair.one, pair.other
+    speed = np.stack([np.hypot(*one.velocity.T), np.hypot(*other.velocity.T)])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        course = (one.velocity * other.velocity).sum(axis=1) / speed.prod(axis=0)
+        heading = one.velocity + other.velocity
+        heading /= np.hypot(*heading.T)[:, None]
+        along = (pair.between * heading).sum(axis=1)  # above 0: the other is ahead
+        across = np.abs(pair.between[:, 0] * heading[:, 1] - pair.between[:, 1] * heading[:, 0])
+        slower = speed.min(axis=0) > 0.5 * speed.max(axis=0)
+        same = pair.both & one.moving & other.moving & (course > _COURSE) & slower
+        abreast = same & (np.abs(along) < _ABREAST) & (pair.distance < _STILL_NEAR)
+        in_line = same & (across < _LANE) & (np.abs(along) > _BEHIND[0]) & (np.abs(along) < _BEHIND[1])
+    found = [pair.encounter("together", one, other, *run) for run in _runs(abreast, _LEAST_SHARED)]
+    walked = abreast
+    for ahead, leader, follower in ((along > 0, other, one), (along < 0, one, other)):
+        for run in _runs(in_line & ahead & ~walked, _LEAST_FOLLOW):
+            running = float(np.nanmedian(speed[:, run[0] : run[1] + 1].min(axis=0))) > _RUNNING
+            found.append(pair.encounter("chase" if running else "follow", follower, leader, *run))
+    return found
+
+
+def _meeting(pair: _Pair) -> list[Encounter]:
+    """Return who comes up to whom, who walks away from whom, and who walks past whom."""
+    found: list[Encounter] = []
+    reach = round(_LOOK_AROUND / STEP)
+    for begin, end in _runs(pair.near, 0.0):
+        before = _far_end(pair.distance, begin, -1, reach)
+        after = _far_end(pair.distance, end, 1, reach)
+        came = before is not None and pair.distance[before] - np.nanmin(pair.distance[begin : end + 1]) > _CLOSING
+        went = after is not None and pair.distance[after] - np.nanmin(pair.distance[begin : end + 1]) > _CLOSING
+        passing = _passing(pair, before, begin, end, after) if came and went else []
+        if passing:
+            found += passing
+            continue
+        stays = (end - begin) * STEP >= _LEAST_NEAR
+        if came and stays and before is not None:
+            found += [pair.encounter("approach", a, p, before, begin) for a, p in _doers(pair, before, begin, -1)]
+        if went and stays and after is not None:
+            found += [pair.encounter("leave", a, p, end, after) for a, p in _doers(pair, end, after, 1)]
+    return found
+
+
+def _far_end(distance: NDArray[np.float64], at: int, step: int, reach: int) -> int | None:
+    """Return the sample, going one way from a near one, up to which the distance grows; None where it does not."""
+    best, k = at, at
+    for _ in range(reach):
+        k += step
+        if not 0 <= k < len(distance) or not np.isfinite(distance[k]) or distance[k] < distance[best] - 0.3:
+            break
+        if distance[k] > distance[best]:
+            best = k
+    return best if best != at else None
+
+
+def _doers(pair: _Pair, first: int, last: int, sign: int) -> list[tuple[Path, Path]]:
+    """Return (who, to whom) for everybody whose own walk made the distance change; ``sign`` 1 where it grew."""
+    change = sign * (pair.distance[last] - pair.distance[first])
+    found = []
+    for active, passive, towards in ((pair.one, pair.other, 1.0), (pair.other, pair.one, -1.0)):
+        unit = towards * pair.between / np.maximum(pair.distance, 1e-6)[:, None]
+        steps = np.diff(active.place[first : last + 1], axis=0)
+        own = -sign * float(np.nansum(steps * (unit[first:last] + unit[first + 1 : last + 1]) / 2))
+        if own > _OWN_SHARE * change and own > 0.6 * _CLOSING and active.moving[first : last + 1].mean() > 0.5:
+            found.append((active, passive))
+    return found
+
+
+def _passing(pair: _Pair, before: int | None, begin: int, end: int, after: int | None) -> list[Encounter]:
+    """Return who walks past whom: the other is ahead first and behind then, and the walk goes on."""
+    if before is None or after is None or (end - begin) * STEP > _LONGEST_PASS:
+        return []
+    one, other = pair.one, pair.other
+    turn = float(pair.between[before] @ pair.between[after]) / float(pair.distance[before] * pair.distance[after])
+    if turn > -0.3:
+        return []
+    inside = slice(begin, end + 1)
+    moves = [bool(path.moving[inside].mean() > 0.8) for path in (one, other)]
+    found = []
+    for active, passive, towards, goes in ((one, other, 1.0, moves[0]), (other, one, -1.0, moves[1])):
+        if not goes:
+            continue
+        way = active.place[after] - active.place[before]
+        ahead = towards * float(pair.between[before] @ way)
+        behind = towards * float(pair.between[after] @ way)
+        if ahead > 0 > behind:
+            found.append(pair.encounter("pass", active, passive, before, after))
+    return found
+
+
+def _hysteresis(distance: NDArray[np.float64], enter: float, stay: float) -> NDArray[np.bool_]:
+    near = np.zeros(len(distance), dtype=bool)
+    inside = False
+    for k, value in enumerate(np.nan_to_num(distance, nan=np.inf)):
+        inside = value < (stay if inside else enter)
+        near[k] = inside
+    return near
+
+
+def _runs(mask: NDArray[np.bool_], least: float) -> list[tuple[int, int]]:
+    """Return first and last sample of stretches of at least so many seconds; one sample amiss does not end one."""
+    rows = np.flatnonzero(mask)
+    if not len(rows):
+        return []
+    groups = np.split(rows, np.flatnonzero(np.diff(rows) > 2) + 1)
+    return [(int(g[0]), int(g[-1])) for g in groups if (g[-1] - g[0]) * STEP >= least]

@@ -1,0 +1,448 @@
+"""Where people are and how they move, from boxes: heights of people as a ruler, seconds as a clock.
+
+A standing person's height in pixels says how far away the person is. Where the boxes of a clip agree, height is a
+straight line over the row of the feet (a camera that looks over flat ground), and a person cut off by something in
+front is placed by that line; where they do not agree, everybody's own height is the ruler. Positions are in heights of
+people, about 1.7 m: to the right, and away from the camera. How wide the lens is, nobody says; it is taken as long as
+the picture is wide, so distances in depth are right within a factor of about 1.5, and rules ask for the row of the feet
+or the size to have changed visibly before they speak of depth.
+
+Tracks are smoothed and sampled every ``STEP`` seconds, so that two pictures a second and thirty give the same path.
+Camera motion is taken out where it is known; where it shows in the boxes alone (people of all sizes shift by the same
+number of pixels), directions are marked as not known.
+
+Shapes: K samples of the clip, T boxes of a track.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from semantic.structures import Clip, Track
+
+STEP = 0.5  # seconds between samples
+_SMOOTH = 0.35  # seconds, standard deviation of the window of a sample
+_REACH = 0.8  # seconds from a sample to the boxes it is made of
+_BRIDGE = 2.0  # seconds without boxes that are bridged by a straight line
+
+EDGE = 0.012  # share of the picture: closer to its border a box is cut off
+_WHOLE_RATIO = (0.78, 1.25)  # of a height to the ruler, over the usual ratio of that person
+_ROUNDS = 15
+_LEAST_SAMPLES = 12
+_LEAST_SPREAD = 0.06  # of the rows of feet, as a share of the picture
+_MOST_SCATTER = 0.12
+
+_STILL, _MOVING = 0.16, 0.32  # heights a second: below one stands, above the other walks
+_RUNNING = 1.75
+_LEAST_RUN = 1.0  # seconds
+_LEAST_STAND = 1.5
+_LEAST_LEG = 1.0  # heights
+_BEND = 0.5  # heights a path may be off a straight line
+_DEPTH_GROWTH = 1.12  # of the size, for a walk to or from the camera to be one
+
+State = Literal["stand", "walk", "run"]
+
+
+@dataclass(frozen=True)
+class Path:
+    """How one person moves.
+
+    Attributes:
+        track_id: who.
+        known: (K,) bool; samples where the place is known.
+        place: (K, 2) float64, heights to the right of the middle of the picture and away from the camera.
+        velocity: (K, 2) float64, heights a second.
+        pixel: (K, 2) float64, column of the middle and row of the feet, camera motion taken out.
+        scale: (K,) float64, pixels a height.
+        moving: (K,) bool.
+        cut: whether the body was cut off by the border most of the time, so that standing and sitting look alike.
+        first: sample of the first box.
+        last: sample of the last box.
+        enters: side of the picture (``left``, ``right``) where the person comes in, else empty.
+        exits: side where the person goes out, else empty.
+        facing_known: whether directions in the picture mean anything (camera motion known, or none seen).
+    """
+
+    track_id: int
+    known: NDArray[np.bool_]
+    place: NDArray[np.float64]
+    velocity: NDArray[np.float64]
+    pixel: NDArray[np.float64]
+    scale: NDArray[np.float64]
+    moving: NDArray[np.bool_]
+    cut: bool
+    first: int
+    last: int
+    enters: str
+    exits: str
+    facing_known: bool
+
+
+@dataclass(frozen=True)
+class Leg:
+    """A stretch of a path: standing, or going one way.
+
+    Attributes:
+        state: what is done.
+        first: sample it begins with.
+        last: sample it ends with.
+        across: -1 to the left, 1 to the right, 0 neither.
+        depth: -1 towards the camera, 1 away from it, 0 neither.
+        turned: whether it goes back where the leg before came from.
+    """
+
+    state: State
+    first: int
+    last: int
+    across: int = 0
+    depth: int = 0
+    turned: bool = False
+
+
+def sample_times(clip: Clip) -> NDArray[np.float64]:
+    """Return (K,) seconds of the samples of a clip; the first is 0, the last at or before the last frame."""
+    count = int(np.floor(max(clip.length - 1, 0) / clip.frame_rate / STEP + 1e-6)) + 1
+    return np.arange(count, dtype=np.float64) * STEP
+
+
+def frame_at(clip: Clip, sample: int) -> int:
+    """Return the frame nearest to a sample."""
+    return int(min(clip.length - 1, round(sample * STEP * clip.frame_rate)))
+
+
+def find_paths(clip: Clip, camera: NDArray[np.float64] | None = None, *, static: bool = False) -> dict[int, Path]:
+    """Return the path of each person, by track id.
+
+    Args:
+        clip: the trajectories.
+        camera: (K, 2, 3) affine from the picture at each sample to the first picture, NaN where it is not known; None =
+            nobody looked, and the boxes alone have to tell.
+        static: the camera is known to stand still.
+    """
+    times = sample_times(clip)
+    frame_size = clip.sizes.max(axis=0).astype(np.float64) if clip.length else np.ones(2)
+    is_static = camera is None or bool(np.isfinite(camera).all() and np.allclose(camera, np.eye(2, 3)))
+    raw = {track.track_id: _sample(track, times, clip, frame_size) for track in clip.tracks}
+    line = _ruler(list(raw.values()), frame_size[1]) if is_static else None
+    paths = {}
+    for track in clip.tracks:
+        paths[track.track_id] = _path(raw[track.track_id], track, clip, times, frame_size, line, camera)
+    if camera is None and not static and _shifts_together(list(paths.values())):
+        paths = {key: _without_direction(path) for key, path in paths.items()}
+    return paths
+
+
+def legs_of(path: Path) -> list[Leg]:
+    """Return what a person does in the order of time: standing for a while, or going one way for at least a height."""
+    if not path.facing_known:
+        return []
+    found: list[Leg] = []
+    for begin, end in _runs(path):
+        if not path.moving[begin]:
+            if (end - begin) * STEP >= _LEAST_STAND:
+                found.append(Leg("stand", begin, end))
+            continue
+        for one, other in _straight(path.place, begin, end, path.scale):
+            leg = _leg(path, one, other)
+            if leg is not None:
+                found.append(leg)
+    return _joined(path, found)
+
+
+@dataclass(frozen=True)
+class _Samples:
+    """A track on the clock: (K,) arrays, NaN where nothing is near."""
+
+    x: NDArray[np.float64]
+    foot: NDArray[np.float64]
+    height: NDArray[np.float64]
+    whole: NDArray[np.float64]  # share of the boxes around that are not cut off by the border
+
+
+def _sample(track: Track, times: NDArray[np.float64], clip: Clip, size: NDArray[np.float64]) -> _Samples:
+    boxes = track.boxes_xyxy
+    margin = EDGE * size
+    inside = (boxes[:, 0] > margin[0]) & (boxes[:, 2] < size[0] - margin[0]) & (boxes[:, 3] < size[1] - margin[1])
+    inside &= boxes[:, 1] > 1  # a head above the picture makes a person look far away
+    seconds = track.frame / clip.frame_rate
+    values = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 3], boxes[:, 3] - boxes[:, 1], inside], axis=1)
+    out = np.full((len(times), 4), np.nan)
+    for k, time in enumerate(times):
+        low, high = np.searchsorted(seconds, (time - _REACH - 1e-9, time + _REACH + 1e-9))
+        away = seconds[low:high] - time
+        if not len(away) or np.abs(away).min() > STEP / 2 + 1e-9:
+            continue
+        weight = np.exp(-0.5 * (away / _SMOOTH) ** 2)
+        # boxes of people who are cut off are not mixed with whole ones
+        good = inside[low:high]
+        if good.any() and np.abs(away[good]).min() <= STEP / 2 + 1e-9:
+            weight = weight * np.where(good, 1.0, 1e-3)
+        out[k] = _local_line(away, values[low:high], weight)
+    return _Samples(*out.T)
+
+
+def _local_line(
+    away: NDArray[np.float64], values: NDArray[np.float64], weight: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Return (F,) values at 0 of weighted straight lines through (n,) times and (n, F) values."""
+    total = weight.sum()
+    mean_t, mean_v = weight @ away / total, weight @ values / total
+    spread = weight @ (away - mean_t) ** 2 / total
+    slope = (weight * (away - mean_t)) @ (values - mean_v) / total / (spread + 1e-3)
+    return np.asarray(mean_v - slope * mean_t)
+
+
+def _ruler(samples: list[_Samples], rows: float) -> tuple[float, float] | None:
+    """Return slope and intercept of height over row of the feet, or None where boxes do not agree on a line."""
+    if not samples:
+        return None
+    foot = np.concatenate([one.foot for one in samples])
+    height = np.concatenate([one.height for one in samples])
+    good = np.concatenate([one.whole for one in samples]) > 0.9
+    foot, height = foot[good], height[good]
+    if len(foot) < _LEAST_SAMPLES or np.subtract(*np.percentile(foot, (95, 5))) < _LEAST_SPREAD * rows:
+        return None
+    design = np.stack([foot, np.ones_like(foot)], axis=1)
+    weight = np.ones_like(foot)
+    for _ in range(_ROUNDS):
+        root = weight**0.5
+        line = np.linalg.lstsq(design * root[:, None], height * root, rcond=None)[0]
+        away = np.abs(height - design @ line)
+        weight = 1 / (1 + (away / (np.median(away) + 0.02 * np.median(height))) ** 2)
+    slope, start = (float(one) for one in line)
+    if slope < 0.02 or np.median(away) > _MOST_SCATTER * np.median(height):
+        return None
+    return slope, start
+
+
+def _path(
+    raw: _Samples,
+    track: Track,
+    clip: Clip,
+    times: NDArray[np.float64],
+    size: NDArray[np.float64],
+    line: tuple[float, float] | None,
+    camera: NDArray[np.float64] | None,
+) -> Path:
+    seen = np.isfinite(raw.x)
+    whole = np.nan_to_num(raw.whole) > 0.5
+    cut = bool(seen.any() and whole[seen].mean() < 0.5)
+    good = seen if cut else seen & whole
+    foot, scale = raw.foot.copy(), raw.height.copy()
+    if line is not None and not cut:
+        ruler = line[0] * foot + line[1]
+        ratio = np.where(ruler > 4, scale / np.maximum(ruler, 4.0), np.nan)
+        usual = np.nanmedian(ratio[good]) if np.isfinite(ratio[good]).any() else np.nan
+        with np.errstate(invalid="ignore"):
+            good &= (ratio > _WHOLE_RATIO[0] * usual) & (ratio < _WHOLE_RATIO[1] * usual)
+        scale = ruler
+    else:
+        usual = np.nanmedian(scale[good]) if good.any() else np.nan
+        scale = _median_of_three(scale, good)
+    x = raw.x.copy()
+    x[~good], foot[~good], scale[~good] = np.nan, np.nan, np.nan
+    facing = True
+    if camera is not None:
+        facing = bool(np.isfinite(camera[seen]).all())
+        there = np.nan_to_num(camera) if facing else np.tile(np.eye(2, 3), (len(times), 1, 1))
+        points = np.stack([x, foot], axis=1)
+        moved = np.einsum("kij,kj->ki", there[:, :, :2], points) + there[:, :, 2]
+        x, foot = moved[:, 0], moved[:, 1]
+        scale = scale * np.sqrt(np.abs(np.linalg.det(there[:, :, :2])))
+    columns = _bridge(np.stack([x, foot, np.log(np.maximum(scale, 2.0))], axis=1))
+    x, foot, scale = columns[:, 0], columns[:, 1], np.exp(columns[:, 2])
+    known = np.isfinite(x)
+    focal = float(size.max())
+    place = np.stack([(x - size[0] / 2) / scale, focal / scale], axis=1)
+    velocity = _velocity(place)
+    samples = np.flatnonzero(seen)
+    first, last = (int(samples[0]), int(samples[-1])) if len(samples) else (0, -1)
+    path = Path(
+        track.track_id,
+        known,
+        place,
+        velocity,
+        np.stack([x, foot], axis=1),
+        scale,
+        _moving(velocity, scale, focal),
+        cut,
+        first,
+        last,
+        _side(track.boxes_xyxy[0], size) if track.frame[0] > 0.5 * clip.frame_rate else "",
+        _side(track.boxes_xyxy[-1], size) if clip.length - 1 - track.frame[-1] > 0.5 * clip.frame_rate else "",
+        facing,
+    )
+    return path
+
+
+def _median_of_three(values: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Return values with single outliers among their neighbours replaced."""
+    rows = np.flatnonzero(good)
+    if len(rows) < 3:
+        return values
+    out = values.copy()
+    kept = values[rows]
+    out[rows[1:-1]] = np.median(np.stack([kept[:-2], kept[1:-1], kept[2:]]), axis=0)
+    return out
+
+
+def _bridge(columns: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K, F) with short stretches of NaN filled by straight lines."""
+    rows = np.flatnonzero(np.isfinite(columns[:, 0]))
+    out = columns.copy()
+    for before, after in itertools.pairwise(rows.tolist()):
+        if 1 < after - before <= _BRIDGE / STEP:
+            share = (np.arange(before + 1, after) - before)[:, None] / (after - before)
+            out[before + 1 : after] = columns[before] * (1 - share) + columns[after] * share
+    return out
+
+
+def _velocity(place: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return (K, 2) heights a second over the samples on both sides; over one side at the ends."""
+    padded = np.concatenate([np.full((1, 2), np.nan), place, np.full((1, 2), np.nan)])
+    before, after = place - padded[:-2], padded[2:] - place
+    with np.errstate(invalid="ignore"):
+        both = (before + after) / (2 * STEP)
+    return np.where(np.isfinite(both), both, np.where(np.isfinite(before), before, after) / STEP)
+
+
+def _moving(velocity: NDArray[np.float64], scale: NDArray[np.float64], focal: float) -> NDArray[np.bool_]:
+    """Return (K,) whether one walks: above the upper limit, or above the lower one beside samples that are.
+
+    Depth is known less well than the way across: what a size that is 1 % wrong moves counts for nothing.
+    """
+    trust = np.clip(np.nan_to_num(scale, nan=1.0) / focal * 12, 0.35, 1.0)
+    speed = np.nan_to_num(np.hypot(velocity[:, 0], velocity[:, 1] * trust))
+    moving = speed > _MOVING
+    maybe = speed > _STILL
+    for _ in range(len(moving)):
+        grown = maybe & (moving | np.append(moving[1:], False) | np.append(False, moving[:-1]))
+        if (grown | moving).sum() == moving.sum():
+            break
+        moving |= grown
+    return moving
+
+
+def _side(box: NDArray[np.float64], size: NDArray[np.float64]) -> str:
+    reach = max(2 * EDGE * size[0], 0.15 * (box[2] - box[0]))
+    if box[0] < reach and box[2] < size[0] - reach:
+        return "left"
+    return "right" if box[2] > size[0] - reach and box[0] > reach else ""
+
+
+def _shifts_together(paths: list[Path]) -> bool:
+    """Tell whether boxes of three people or more, of different sizes, shift by the same pixels: a camera does that.
+
+    People who walk the same way shift by the same share of their heights instead.
+    """
+    if len(paths) < 3:
+        return False
+    pixel = np.stack([path.pixel for path in paths])  # (M, K, 2)
+    scale = np.stack([path.scale for path in paths])
+    shift, size = np.diff(pixel, axis=1), scale[:, 1:]
+    together = counted = 0
+    for k in range(shift.shape[1]):
+        there = np.isfinite(shift[:, k]).all(axis=1)
+        if there.sum() < 3:
+            continue
+        counted += 1
+        steps, ruler = shift[there, k], size[there, k]
+        common = np.median(steps, axis=0)
+        length = float(np.hypot(*common))
+        near = np.hypot(*(steps - common).T) < 0.2 * length + 1.0
+        varied = ruler.max() / ruler.min() > 1.15 or there.sum() >= 5
+        together += bool(near.mean() >= 0.75 and varied and length > 0.12 * STEP * float(np.median(ruler)))
+    return counted > 0 and together >= max(2, 0.25 * counted)
+
+
+def _without_direction(path: Path) -> Path:
+    still = np.zeros_like(path.moving)
+    return replace(path, facing_known=False, moving=still, enters="", exits="")
+
+
+def _runs(path: Path) -> list[tuple[int, int]]:
+    """Return first and last sample of stretches of standing and of walking, without jumps over what is not known."""
+    rows = np.flatnonzero(path.known)
+    if not len(rows):
+        return []
+    breaks = (np.diff(rows) > 1) | np.diff(path.moving[rows])
+    groups = np.split(rows, np.flatnonzero(breaks) + 1)
+    found = [(int(group[0]), int(group[-1])) for group in groups]
+    # one sample of another kind is a wobble
+    steady = [run for run in found if run[1] > run[0]]
+    merged: list[tuple[int, int]] = []
+    for run in steady:
+        if merged and path.moving[merged[-1][0]] == path.moving[run[0]] and run[0] - merged[-1][1] <= 2:
+            merged[-1] = merged[-1][0], run[1]
+        else:
+            merged.append(run)
+    return merged
+
+
+def _straight(place: NDArray[np.float64], begin: int, end: int, scale: NDArray[np.float64]) -> list[tuple[int, int]]:
+    """Return first and last sample of straight pieces of a path (Douglas and Peucker, 1973)."""
+    rows = np.arange(begin, end + 1)
+    rows = rows[np.isfinite(place[rows, 0])]
+    if len(rows) < 2:
+        return []
+    points = place[rows]
+    # the further away, the less is known of depth
+    slack = max(_BEND, 0.05 * float(np.median(points[:, 1])))
+    chord = points[-1] - points[0]
+    length = float(np.hypot(*chord))
+    offset = points - points[0]
+    if length > 1e-6:
+        along = np.clip(offset @ chord / length**2, 0, 1)[:, None]
+        distance = np.hypot(*(offset - along * chord).T)
+    else:
+        distance = np.hypot(*offset.T)
+    worst = int(distance.argmax())
+    if distance[worst] <= slack or worst in (0, len(rows) - 1):
+        return [(int(rows[0]), int(rows[-1]))]
+    split = int(rows[worst])
+    return _straight(place, begin, split, scale) + _straight(place, split, end, scale)
+
+
+def _leg(path: Path, begin: int, end: int) -> Leg | None:
+    """Return the leg between two samples, or None where it is too short to be one."""
+    way = path.place[end] - path.place[begin]
+    length = float(np.hypot(*way))
+    seconds = (end - begin) * STEP
+    if length < _LEAST_LEG or seconds <= 0:
+        return None
+    shift = path.pixel[end, 0] - path.pixel[begin, 0]
+    ruler = float(np.sqrt(path.scale[end] * path.scale[begin]))
+    growth = path.scale[end] / path.scale[begin]
+    across = depth = 0
+    # what is said of left and right must be so in the picture and on the ground
+    if abs(way[0]) >= 0.4 * length and np.sign(shift) == np.sign(way[0]) and abs(shift) > 0.5 * ruler:
+        across = int(np.sign(shift))
+    if abs(way[1]) >= 0.4 * length and max(growth, 1 / growth) > _DEPTH_GROWTH:
+        depth = int(np.sign(way[1]))
+    if not across and not depth:
+        return None
+    speed = np.abs(path.velocity[begin : end + 1, 0]) if across else np.hypot(*path.velocity[begin : end + 1].T) * 0.7
+    running = float(np.nanmedian(speed)) > _RUNNING and seconds >= _LEAST_RUN
+    return Leg("run" if running else "walk", begin, end, across, depth)
+
+
+def _joined(path: Path, legs: list[Leg]) -> list[Leg]:
+    """Return legs with equal neighbours made one, and turns back marked."""
+    found: list[Leg] = []
+    for leg in legs:
+        before = found[-1] if found else None
+        same = before is not None and (before.state, before.across, before.depth) == (leg.state, leg.across, leg.depth)
+        if before is not None and same and (leg.first - before.last) * STEP <= 2 * _LEAST_STAND:
+            found[-1] = Leg(leg.state, before.first, leg.last, leg.across, leg.depth, before.turned)
+            continue
+        turned = False
+        if before is not None and leg.state != "stand" and before.state != "stand" and leg.first - before.last <= 4:
+            one, other = (path.place[each.last] - path.place[each.first] for each in (before, leg))
+            turned = float(one @ other) < -0.7 * float(np.hypot(*one) * np.hypot(*other))
+        found.append(Leg(leg.state, leg.first, leg.last, leg.across, leg.depth, turned))
+    return found

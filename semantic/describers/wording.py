@@ -1,0 +1,345 @@
+"""Sentences from paths, encounters and clothes: plain English, nothing that was not measured.
+
+A caption names the clothes first and then what is done in the order of time, joined by "then", as the captions of
+BenSMOT do; people are called by their track ids. Where there is more to say than fits, the short and common things are
+left out; where there is little, the caption is short.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from semantic.describers.encounters import Encounter
+from semantic.describers.kinematics import STEP, Leg, Path, frame_at
+from semantic.structures import Clip, Sentence
+
+MOST_WORDS = 45
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
+_VERBS = {"stand": "stands still", "walk": "walks", "run": "runs"}
+_SUFFIX_SHARE = 0.5  # of a leg, that has to be spent with somebody for the leg to be said to be
+_MOST_COMPANY = 2  # people named in one clause
+_MAIN_SHARE = 0.6  # of the time of all people, for something to be what people do
+_BRIEF = 1.0  # seconds
+
+
+@dataclass(frozen=True)
+class Act:
+    """A clause: what somebody does from one sample to another.
+
+    Attributes:
+        text: verb and all that belongs to it, in the third person.
+        first: sample.
+        last: sample.
+        others: track ids it names.
+        weight: how much would be lost without it.
+    """
+
+    text: str
+    first: int
+    last: int
+    others: tuple[int, ...] = ()
+    weight: float = 1.0
+
+
+def caption_of(
+    clip: Clip, path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], attributes: Mapping[str, str]
+) -> Sentence:
+    """Return what one person wears and does.
+
+    Args:
+        clip: the trajectories.
+        path: of the person.
+        legs: of the path.
+        encounters: all in which the person takes part.
+        attributes: see ``sushi_lg.language.descriptions``; may be empty.
+    """
+    acts = _acts(path, legs, encounters)
+    subject = subject_of(attributes)
+    while len(_told(subject, acts).split()) > MOST_WORDS and len(acts) > 1:
+        acts.remove(min(acts, key=lambda act: (act.weight, -act.first)))
+        acts = _without_repetition(acts)
+    ids = (path.track_id, *sorted({other for act in acts for other in act.others}))
+    track = clip.track(path.track_id)
+    return Sentence(_told(subject, acts), ids, int(track.frame[0]), int(track.frame[-1]))
+
+
+def subject_of(attributes: Mapping[str, str]) -> str:
+    """Return who it is, as far as attributes tell: "A person in a red top and blue bottoms"."""
+    words = {"male": "A man", "female": "A woman"}.get(attributes.get("sex", ""), "A person")
+    if "hair" in attributes:
+        words += f" with {attributes['hair']} hair"
+    garment = {"long": "trousers", "short": "shorts or a skirt"}.get(attributes.get("legs", ""), "bottoms")
+    worn = [f"{_article(attributes['upper'])} {attributes['upper']} top"] if "upper" in attributes else []
+    worn += [f"{attributes['lower']} {garment}"] if "lower" in attributes else []
+    if worn:
+        words += f" in {_listed(worn)}"
+    if "carried" in attributes:
+        words += f" with {_article(attributes['carried'])} {attributes['carried']}"
+    return words
+
+
+def summary_of(
+    clip: Clip,
+    paths: Mapping[int, Path],
+    legs: Mapping[int, Sequence[Leg]],
+    encounters: Sequence[Encounter],
+    place: str = "",
+) -> tuple[Sentence, ...]:
+    """Return what happens in a clip: how many people, what they mainly do and how that changes.
+
+    Args:
+        clip: the trajectories.
+        paths: by track id.
+        legs: by track id.
+        encounters: of all pairs.
+        place: ``indoor`` or ``outdoor``; empty where it is not known.
+    """
+    everybody = tuple(sorted(paths))
+    last = max(clip.length - 1, 0)
+    where = {"indoor": " indoors", "outdoor": " outdoors"}.get(place, "")
+    if not everybody:
+        return (Sentence(f"Nobody is seen{where}.", (), 0, last),) if clip.length else ()
+    text = f"{_people(clip, paths)} {_activity(legs, paths)}{where}."
+    found = [Sentence(text, everybody, 0, last)]
+    story = _story(clip, encounters)
+    if story is not None:
+        found.append(story)
+    change = _change(clip, paths, legs)
+    if change is not None:
+        found.append(change)
+    return tuple(found)
+
+
+def encounter_text(encounter: Encounter) -> str:
+    """Return an encounter as a sentence with the ids of both: "P1 walks up to P2."."""
+    verbs = {
+        "approach": "walks up to",
+        "leave": "walks away from",
+        "pass": "passes",
+        "follow": "walks behind",
+        "chase": "runs behind",
+        "together": "walks together with",
+        "stand": "stands near",
+        "near": "is near",
+        "touch": "stands close to",
+    }
+    return f"P{encounter.active} {verbs[encounter.kind]} P{encounter.passive}."
+
+
+def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter]) -> list[Act]:
+    acts = []
+    mine = [one for one in encounters if path.track_id in (one.active, one.passive)]
+    if path.enters:
+        acts.append(Act(f"comes into view on the {path.enters}", path.first, path.first, (), 2.0))
+    said: set[tuple[str, int]] = set()
+    for leg in legs:
+        acts.append(_clause(path, leg, mine, said))
+    if not legs:
+        others = _company(mine, path, ("near", "stand"), path.first, path.last, 0.3)
+        if others:
+            acts.append(Act(f"is near {_ids(others)}", path.first, path.last, others, 3.0))
+    if path.exits:
+        acts.append(Act(f"leaves the picture on the {path.exits}", path.last, path.last, (), 2.0))
+    return _without_repetition(acts)
+
+
+def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str, int]]) -> Act:
+    """Return a leg with whom it is shared; ``said`` collects what has been said of whom."""
+    seconds = (leg.last - leg.first) * STEP
+    if leg.state == "stand":
+        others = _company(mine, path, ("stand",), leg.first, leg.last, _SUFFIX_SHARE)
+        verb = "stays in place" if path.cut else "stands still"
+        near = f" near {_ids(others)}" if others else ""
+        return Act((verb if not near else verb.removesuffix(" still")) + near, leg.first, leg.last, others, seconds)
+    words = [("turns back and " if leg.turned else "") + _VERBS[leg.state], _direction(leg)]
+    together = _company(mine, path, ("together",), leg.first, leg.last, _SUFFIX_SHARE)
+    behind = tuple(
+        one.passive
+        for one in mine
+        if one.kind in ("follow", "chase") and one.active == path.track_id and _shared(one, leg) >= _SUFFIX_SHARE
+    )[:1]
+    named = list(together)
+    if together:
+        words.append(f"together with {_ids(together)}")
+    elif behind:
+        words.append(f"behind {_ids(behind)}")
+        named += behind
+    # an encounter is told with the leg that it ends in, and once
+    for kind, phrase in (("pass", "past"), ("approach", "up to"), ("leave", "leaving")):
+        met = sorted(
+            {
+                (one.distance, one.passive)
+                for one in mine
+                if one.kind == kind
+                and one.active == path.track_id
+                and leg.first <= (one.first + one.last) / 2 <= leg.last
+                and (kind, one.passive) not in said
+                and one.passive not in named
+            }
+        )[:_MOST_COMPANY]
+        if met:
+            ids = tuple(sorted(other for _, other in met))
+            said.update((kind, other) for other in ids)
+            words.append(f"{phrase} {_ids(ids)}")
+            named += ids
+    text = " ".join(word for word in words if word)
+    return Act(text, leg.first, leg.last, tuple(named), seconds + 2.0 * bool(named) + 2.0 * (leg.state == "run"))
+
+
+def _direction(leg: Leg) -> str:
+    across = {-1: "to the left", 1: "to the right"}.get(leg.across, "")
+    depth = {-1: "towards the camera", 1: "away from the camera"}.get(leg.depth, "")
+    return " and ".join(word for word in (across, depth) if word)
+
+
+def _company(
+    mine: Sequence[Encounter], path: Path, kinds: Sequence[str], first: int, last: int, share: float
+) -> tuple[int, ...]:
+    """Return the nearest people with whom most of a stretch is spent."""
+    leg = Leg("stand", first, last)
+    met: dict[int, float] = {}
+    for one in mine:
+        other = one.passive if one.active == path.track_id else one.active
+        if one.kind in kinds and _shared(one, leg) >= share:
+            met[other] = min(one.distance, met.get(other, np.inf))
+    nearest = sorted(met, key=lambda other: (met[other], other))[:_MOST_COMPANY]
+    return tuple(sorted(nearest))
+
+
+def _shared(encounter: Encounter, leg: Leg) -> float:
+    """Return the share of a leg that lies in an encounter."""
+    common = min(encounter.last, leg.last) - max(encounter.first, leg.first)
+    return max(common, 0) / max(leg.last - leg.first, 1)
+
+
+def _without_repetition(acts: list[Act]) -> list[Act]:
+    found: list[Act] = []
+    for act in acts:
+        if found and found[-1].text == act.text:
+            before = found[-1]
+            found[-1] = replace(before, last=act.last, weight=before.weight + act.weight)
+        else:
+            found.append(act)
+    return found
+
+
+def _told(subject: str, acts: Sequence[Act]) -> str:
+    if not acts:
+        return f"{subject} is in view."
+    return f"{subject} {', then '.join(act.text for act in acts)}."
+
+
+def _people(clip: Clip, paths: Mapping[int, Path]) -> str:
+    """Return how many people there are: exactly where all are there at once, else how many at a time."""
+    most = _most_at_once(clip, 0, clip.length)
+    if most == len(paths):
+        return f"{_number(most).capitalize()} {'person' if most == 1 else 'people'}"
+    # a tracker may have taken one person for two, but not at one time
+    return f"Up to {_number(most)} {'person' if most == 1 else 'people'} at a time"
+
+
+def _most_at_once(clip: Clip, first: int, last: int) -> int:
+    there = np.zeros(max(clip.length, 1), dtype=np.int64)
+    for track in clip.tracks:
+        there[track.frame] += 1
+    return int(there[first:last].max(initial=0))
+
+
+def _activity(legs: Mapping[int, Sequence[Leg]], paths: Mapping[int, Path]) -> str:
+    spent = {"stand": 0.0, "walk": 0.0, "run": 0.0}
+    sides = {-1: 0.0, 1: 0.0, 0: 0.0}
+    for each in legs.values():
+        for leg in each:
+            spent[leg.state] += (leg.last - leg.first) * STEP
+            if leg.state != "stand":
+                sides[leg.across] += (leg.last - leg.first) * STEP
+    total = sum(spent.values())
+    one = len(paths) == 1
+    if total < _BRIEF:
+        return "is in view" if one else "are in view"
+    going = spent["walk"] + spent["run"]
+    verb = "run" if spent["run"] > 0.5 * going else "walk"
+    ending = "s" if one else ""
+    side = max((-1, 1), key=lambda key: sides[key])
+    way = {-1: " to the left", 1: " to the right"}[side] if going and sides[side] > 0.8 * going else ""
+    mostly = " mostly" if way else ""
+    if going >= _MAIN_SHARE * total:
+        return f"{verb}{ending}{mostly}{way}" if way else f"{verb}{ending} about"
+    if spent["stand"] >= 0.9 * total:
+        return "stands" if one else "stand"
+    if one:
+        return f"{verb}s and stands"
+    return "mostly stand" if spent["stand"] >= _MAIN_SHARE * total else f"{verb} and stand"
+
+
+def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
+    """Return the encounters that tell most, in the order of time."""
+    worth = {"touch": 6, "approach": 5, "leave": 5, "chase": 6, "together": 4, "stand": 3, "follow": 2, "near": 1}
+    best = sorted(
+        (one for one in encounters if one.kind in worth),
+        key=lambda one: (-worth[one.kind] - min(one.seconds, 5.0), one.distance, one.active, one.passive),
+    )
+    told: list[Encounter] = []
+    for one in best:
+        again = any((one.kind, {one.active, one.passive}) == (each.kind, {each.active, each.passive}) for each in told)
+        close = one.kind == "stand" and any(
+            each.kind == "touch" and {each.active, each.passive} == {one.active, one.passive} for each in told
+        )
+        if not again and not close and len(told) < 3:
+            told.append(one)
+    if not told:
+        return None
+    told.sort(key=lambda one: (one.first, one.last, one.active))
+    text = ", then ".join(encounter_text(one).removesuffix(".") for one in told) + "."
+    ids = tuple(sorted({each for one in told for each in (one.active, one.passive)}))
+    return Sentence(text, ids, frame_at(clip, told[0].first), frame_at(clip, max(one.last for one in told)))
+
+
+def _change(clip: Clip, paths: Mapping[int, Path], legs: Mapping[int, Sequence[Leg]]) -> Sentence | None:
+    """Return how the second half differs from the first, in people or in what they do."""
+    half = clip.length // 2
+    before, after = _most_at_once(clip, 0, half), _most_at_once(clip, half, clip.length)
+    everybody = tuple(sorted(paths))
+    if half and abs(after - before) >= max(2, 0.5 * max(before, after)):
+        more = "more" if after > before else "fewer"
+        text = f"Later {more} people are in view, up to {_number(after)} instead of {_number(before)}."
+        return Sentence(text, everybody, 0, clip.length - 1)
+    middle = frame_sample(clip) / 2
+    share = []
+    for first, last in ((0.0, middle), (middle, 2 * middle)):
+        spent = {True: 0.0, False: 0.0}
+        for each in legs.values():
+            for leg in each:
+                spent[leg.state == "stand"] += max(0.0, min(leg.last, last) - max(leg.first, first))
+        total = sum(spent.values())
+        share.append(spent[True] / total if total else np.nan)
+    if not np.isfinite(share).all() or abs(share[1] - share[0]) < 0.4:
+        return None
+    text = "Later they stand more." if share[1] > share[0] else "Later they walk more."
+    if len(paths) == 1:
+        text = text.replace("they stand", "the person stands").replace("they walk", "the person walks")
+    return Sentence(text, everybody, 0, clip.length - 1)
+
+
+def frame_sample(clip: Clip) -> float:
+    """Return the length of a clip in samples."""
+    return clip.length / clip.frame_rate / STEP
+
+
+def _ids(ids: Sequence[int]) -> str:
+    return _listed([f"P{one}" for one in ids])
+
+
+def _number(count: int) -> str:
+    return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
+
+
+def _article(thing: str) -> str:
+    return "an" if thing[:1] in "aeiou" else "a"
+
+
+def _listed(things: Sequence[str]) -> str:
+    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
