@@ -22,8 +22,13 @@ _TOKENIZERS = (
 _TOKENIZER_REMEDY = "put the model's tokenizer.json and tokenizer_config.json into the folder"
 
 
-def load_network(kind: Any, folder: Path, config: Any) -> Any:  # noqa: ANN401 - classes of a library that is optional
-    """Return a network of class ``kind`` in float32.
+def load_network(
+    kind: Any,  # noqa: ANN401 - classes of a library that is optional
+    folder: Path,
+    config: Any,  # noqa: ANN401
+    dtype: torch.dtype = torch.float32,
+) -> Any:  # noqa: ANN401
+    """Return a network of class ``kind`` in numbers of type ``dtype``.
 
     Raises:
         WeightsError: unreadable weights, or any that would have been left as random numbers.
@@ -39,7 +44,7 @@ def load_network(kind: Any, folder: Path, config: Any) -> Any:  # noqa: ANN401 -
             config=config,
             local_files_only=True,
             use_safetensors=True,
-            dtype=torch.float32,
+            dtype=dtype,
             output_loading_info=True,
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
