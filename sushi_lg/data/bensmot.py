@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.graphml import LabelledGraph, read_labelled_graph, write_labelled_graph
 from sushi_lg.data.image_size import image_size
+from sushi_lg.data.sequence import read_seqinfo, write_seqinfo
 from sushi_lg.data.sparse_frames import numbered_pictures, read_sparse_ground_truth
 from sushi_lg.errors import DataError
 
@@ -34,6 +35,7 @@ PICTURE_FOLDER = "imgs"
 CAPTIONS_FILE = "instance_captions.txt"
 SUMMARY_FILE = "video_caption.txt"
 INTERACTIONS_FILE = "interactions.graphml"
+SEQINFO_FILE = "seqinfo.ini"
 EDGE_ATTRIBUTE = "relationship"
 CAPTIONS_JSON = "instance_caption.json"
 SUMMARIES_JSON = "video_summary.json"
@@ -93,6 +95,7 @@ class BensmotClip:
         names: what captions and graph call a person (``woman0``), by track id, as far as that is known.
         summary: of the clip; empty if it has none.
         relations: sorted by (active, passive), each pair once; None where nobody annotated interactions.
+        frame_rate: frames per second as a ``seqinfo.ini`` states it; None without one: the release has none.
         faults: how often each kind of fault was met.
         notes: one line a fault that has a place: ``file:line: what``.
     """
@@ -106,6 +109,7 @@ class BensmotClip:
     names: Mapping[int, str]
     summary: str
     relations: tuple[Relation, ...] | None
+    frame_rate: float | None = None
     faults: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
@@ -254,6 +258,7 @@ def read_bensmot_clip(root: str | Path, combined: CombinedFiles | None = None) -
         names=names,
         summary=summary,
         relations=relations,
+        frame_rate=_frame_rate(root / SEQINFO_FILE, found),
         faults=dict(found.faults),
         notes=tuple(found.notes),
     )
@@ -262,6 +267,7 @@ def read_bensmot_clip(root: str | Path, combined: CombinedFiles | None = None) -
 def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[bytes], suffix: str = ".jpg") -> Path:
     """Write a clip in the layout of the release, to ``root/<scenario>/<clip>``; what is there is overwritten.
 
+    A ``seqinfo.ini``, which the release lacks, is written where the clip states its frame rate.
     People without a name in ``clip.names`` are called ``person0``, ``person1``, ... A person without caption has no
     line, so only the combined files can tell afterwards whose the lines are: see ``write_combined_files``.
 
@@ -321,6 +327,16 @@ def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[b
         edges = tuple((names[one.active], names[one.passive], ",".join(one.labels)) for one in clip.relations)
         nodes = tuple(names[track.track_id] for track in clip.tracks)
         write_labelled_graph(target / INTERACTIONS_FILE, LabelledGraph(nodes, edges), EDGE_ATTRIBUTE)
+    if clip.frame_rate is not None:
+        write_seqinfo(
+            target / SEQINFO_FILE,
+            name=parts[1],
+            image_folder=PICTURE_FOLDER,
+            frame_rate=clip.frame_rate,
+            length=clip.length,
+            size=(int(clip.sizes[0, 0]), int(clip.sizes[0, 1])),
+            image_extension=suffix,
+        )
     return target
 
 
@@ -415,6 +431,17 @@ def _sizes(paths: tuple[Path, ...], found: _Found) -> NDArray[np.int64]:
         known = size or known
         filled.append(known)
     return np.array(filled, dtype=np.int64).reshape(-1, 2)
+
+
+def _frame_rate(path: Path, found: _Found) -> float | None:
+    if not path.is_file():
+        return None
+    try:
+        stated = read_seqinfo(path).get("frameRate")
+    except DataError as error:
+        found.fault("seqinfo.ini that cannot be read", error.message)
+        return None
+    return None if stated is None else float(stated)
 
 
 def _caption_lines(path: Path, found: _Found) -> list[tuple[str, str]] | None:

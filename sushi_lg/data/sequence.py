@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sushi_lg.data.files import visible_children, warn_once
+from sushi_lg.data.files import atomic_path, visible_children, warn_once
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.layouts import Layout, layout_of
@@ -294,7 +294,7 @@ def open_sequence(
     layout = layout or layout_of(root)
     given = {"frameRate": frame_rate, "imWidth": width, "imHeight": height, "seqLength": length}
     ini = root / "seqinfo.ini"
-    stated = _read_seqinfo(ini) if ini.is_file() else {}
+    stated = read_seqinfo(ini) if ini.is_file() else {}
     values: dict[str, str | float | int] = {**stated, **{k: v for k, v in given.items() if v is not None}}
     image_folder = _inside(root, str(values.get("imDir", layout.image_folder)), ini)
     if not ini.is_file():
@@ -327,8 +327,12 @@ def open_sequence(
     return Sequence(info, first=1, length=info.length)
 
 
-def _read_seqinfo(path: Path) -> dict[str, str | float | int]:
-    """Return the stated keys, numbers checked; an absent key is absent."""
+def read_seqinfo(path: Path) -> dict[str, str | float | int]:
+    """Return the stated keys of a ``seqinfo.ini``, numbers checked; an absent key is absent.
+
+    Raises:
+        DataError: not an INI file, no ``[Sequence]`` in it, or a number that is none; by ``file:line``.
+    """
     text = path.read_bytes().decode("utf-8-sig", errors="replace")
     parser = configparser.ConfigParser(interpolation=None)
     try:
@@ -346,6 +350,31 @@ def _read_seqinfo(path: Path) -> dict[str, str | float | int]:
             continue
         values[key] = raw.strip() if key in ("name", "imDir", "imExt") else _positive(path, text, key, raw.strip())
     return values
+
+
+def write_seqinfo(
+    path: str | Path,
+    *,
+    name: str,
+    image_folder: str,
+    frame_rate: float,
+    length: int,
+    size: tuple[int, int],
+    image_extension: str = ".jpg",
+) -> None:
+    """Write a ``seqinfo.ini``; ``size`` is width and height in pixels."""
+    lines = {
+        "name": name,
+        "imDir": image_folder,
+        "frameRate": f"{frame_rate!r}".removesuffix(".0"),
+        "seqLength": length,
+        "imWidth": size[0],
+        "imHeight": size[1],
+        "imExt": image_extension,
+    }
+    with atomic_path(path) as staged:
+        text = "\n".join(["[Sequence]", *(f"{key}={value}" for key, value in lines.items())])
+        staged.write_text(text + "\n", encoding="utf-8")
 
 
 def _positive(path: Path, text: str, key: str, raw: str) -> float:

@@ -28,6 +28,7 @@ from sushi_lg.data.frames import SKIP_REMEDY, FrameSource
 from sushi_lg.data.gallery import GalleryAbout, detections_key, find_gallery, write_gallery
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.mot_format import MotTable, read_table, write_detections
+from sushi_lg.data.sequence import write_seqinfo
 from sushi_lg.detection.protocol import Detector
 from sushi_lg.errors import DataError
 from sushi_lg.perception.lock import locked
@@ -477,18 +478,14 @@ def _write_steps(path: Path, parts: Parts, camera: Camera, source: FrameSource) 
 
 
 def _write_seqinfo(folder: Path, name: str, source: FrameSource) -> None:
-    lines = {
-        "name": name,
-        "imDir": "img1",
-        "frameRate": f"{source.frame_rate!r}".removesuffix(".0"),
-        "seqLength": source.length,
-        "imWidth": source.width,
-        "imHeight": source.height,
-        "imExt": ".jpg",
-    }
-    with atomic_path(folder / "seqinfo.ini") as staged:
-        text = "\n".join(["[Sequence]", *(f"{key}={value}" for key, value in lines.items())])
-        staged.write_text(text + "\n", encoding="utf-8")
+    write_seqinfo(
+        folder / "seqinfo.ini",
+        name=name,
+        image_folder="img1",
+        frame_rate=source.frame_rate,
+        length=source.length,
+        size=(source.width, source.height),
+    )
 
 
 def _read_manifest(folder: Path) -> dict[str, Any]:
