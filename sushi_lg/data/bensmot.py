@@ -341,7 +341,10 @@ def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[b
 
 
 def write_combined_files(folder: str | Path, clips: Iterable[BensmotClip]) -> tuple[Path, Path, Path]:
-    """Write the combined files of captions, summaries and relations; clips that lack one are absent from it.
+    """Write the combined files of captions, summaries and relations.
+
+    The authors' tools drop a clip that one of them lacks. So every clip is in all of them, also with no caption or an
+    empty summary; only clips of which nobody annotated interactions are absent from the relations.
 
     Returns:
         The three paths, in that order.
@@ -350,10 +353,8 @@ def write_combined_files(folder: str | Path, clips: Iterable[BensmotClip]) -> tu
     summaries: dict[str, str] = {}
     relations: dict[str, dict[str, list[str]]] = {}
     for clip in clips:
-        if clip.captions:
-            captions[clip.name] = {str(one): text for one, text in sorted(clip.captions.items())}
-        if clip.summary:
-            summaries[clip.name] = clip.summary
+        captions[clip.name] = {str(one): text for one, text in sorted(clip.captions.items())}
+        summaries[clip.name] = clip.summary
         if clip.relations is not None:
             relations[clip.name] = {f"{one.active}-{one.passive}": list(one.labels) for one in clip.relations}
     folder = Path(folder)

@@ -142,9 +142,9 @@ LAYOUTS: dict[str, Layout] = {
             hidden_people_annotated=True,
             trackeval_benchmark="SportsMOT",
         ),
-        # Its files state neither rate nor size. The authors count 151 thousand frames in 75,499 seconds, so pictures are
-        # half a second apart; the size comes from the images. Whether hidden people are annotated is not documented;
-        # False is the careful choice (gaps are not filled).
+        # Its files state neither rate nor size. The authors count 151 thousand frames in 75,499 seconds, two a second;
+        # the size comes from the images. Whether hidden people are annotated is not documented; False is the careful
+        # choice (gaps are not filled).
         Layout(
             "BenSMOT",
             image_folder="imgs",
