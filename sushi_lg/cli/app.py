@@ -25,6 +25,7 @@ VERBS: dict[str, str] = {
     "detect": "Detect objects in videos, image folders or sequences.",
     "embed": "Describe how detections look, for tracking by appearance.",
     "annotate": "Describe people and scenes in words, to train with.",
+    "describe": "Say what tracked people look like, do, and do to each other.",
     "draw": "Draw trajectories on their pictures.",
     "train": "Train a tracker, or go on with a training.",
     "study": "Train many and test many: cross-domain matrices, ablations, what differs beyond chance.",
@@ -38,7 +39,7 @@ VERBS: dict[str, str] = {
     "env": "Show versions, devices and paths, for bug reports.",
 }
 _INTERRUPTED = 130  # typer's exit code after Ctrl-C
-_RESUMABLE = ("track", "detect", "embed", "simulate", "annotate")
+_RESUMABLE = ("track", "detect", "embed", "simulate", "annotate", "describe")
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
 
 

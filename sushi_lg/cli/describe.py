@@ -1,0 +1,237 @@
+"""``sushi-lg describe``: trajectories and pictures in; captions, interactions and summaries out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from sushi_lg.cli.common import Choice, ConfigOption, split_words
+from sushi_lg.errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from semantic.pipeline import ClipReport, ClipSource
+    from semantic.sources import Scene
+    from sushi_lg.data.frames import FrameSource
+
+DEFAULT_DESCRIBER = "rules"
+_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class _Looking:
+    """Where pictures are, and what to do about broken ones."""
+
+    frames: Path | None
+    frame_rate: float | None
+    on_bad_image: str
+    on_bad_row: str
+
+
+def describe(
+    tracks: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="TRACKS [key=value]...",
+            help="A folder that `sushi-lg track` wrote, one of its files, or with --truth a data set.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where results go: DIR/semantics/<clip>.json.")],
+    frames: Annotated[
+        Path | None,
+        typer.Option(metavar="PATH", help="Where the pictures are: a video, an image folder, or a folder of those."),
+    ] = None,
+    describer: Annotated[
+        str, typer.Option(metavar="NAME", help="rules (no weights needed) or mllm (a multimodal language model).")
+    ] = DEFAULT_DESCRIBER,
+    truth: Annotated[
+        bool, typer.Option("--truth", help="Describe the annotated tracks of BenSMOT or of a MOT sequence folder.")
+    ] = False,
+    frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
+    config: ConfigOption = None,
+) -> None:
+    """Say in words what people look like, do, and do to each other: writes DIR/semantics/<clip>.json.
+
+    A clip that is finished is kept, and a run that was stopped goes on with the answers it has. Clips that cannot be
+    read are left out and named at the end. Settings follow as key=value: describer.model=NAME|DIR and other options of
+    the describer, group=8 clips asked about together, retry=true asks again what failed, on_bad_image=skip shows other
+    frames than those that cannot be read, on_bad_row=skip leaves out broken lines of the tracks, views.*, pairs.* and
+    text.* say what is shown, who is asked about, and how long answers are.
+    """
+    from semantic.config import DescribeConfig
+    from semantic.describers.registry import load_describer
+    from semantic.pipeline import describe_clips
+    from sushi_lg.config import load_config
+
+    @dataclass
+    class Settings(DescribeConfig):
+        describer: dict[str, Any] = field(default_factory=dict)
+        group: int = 8
+        retry: bool = False
+        on_bad_image: Choice = Choice.error
+        on_bad_row: Choice = Choice.error
+
+    names, overrides = split_words(tracks, "what `sushi-lg track` wrote, or a data set with --truth")
+    if len(names) > 1:
+        raise DataError(f"{len(names)} TRACKS: {', '.join(names)}", "describe one folder or file at a time")
+    settings = load_config(Settings, None, config, overrides)
+    if settings.group < 1:
+        raise ConfigError(f"group: {settings.group} is below 1", "ask about one clip at least")
+    looking = _Looking(frames, frame_rate, settings.on_bad_image.value, settings.on_bad_row.value)
+    sources = _truth(Path(names[0]), looking) if truth else _trajectories(Path(names[0]), looking)
+    network = load_describer(describer, **settings.describer)
+    plain = DescribeConfig(**{one.name: getattr(settings, one.name) for one in fields(DescribeConfig)})
+    reports = []
+    for report in describe_clips(
+        sources,
+        network,
+        out,
+        plain,
+        group=settings.group,
+        retry=settings.retry,
+        skip_bad_images=looking.on_bad_image == "skip",
+    ):
+        reports.append(report)
+        typer.echo(f"[{len(reports)}/{len(sources)}] {_line(report)}", err=True)
+    _tell(reports, out)
+
+
+def _line(report: ClipReport) -> str:
+    if report.status == "failed":
+        return f"{report.name}: failed: {report.error}"
+    kept = ", kept" if report.status == "kept" else ""
+    return f"{report.name}: {report.captions} captions, {report.interactions} interactions{kept}"
+
+
+def _tell(reports: list[ClipReport], out: Path) -> None:
+    """Say what was written and what was not.
+
+    Raises:
+        DataError: a clip, or a request of one, failed.
+    """
+    status = Counter(report.status for report in reports)
+    counts: Counter[str] = Counter()
+    for report in reports:
+        counts.update(report.counts)
+    for name in sorted(counts):
+        if not name.startswith("failed"):
+            typer.echo(f"{name}: {counts[name]}")
+    done = [f"{status[kind]} {kind}" for kind in ("described", "kept", "failed") if status[kind]]
+    typer.echo(f"wrote {out / 'semantics'} ({len(reports)} clips: {', '.join(done)})")
+    failed = [report for report in reports if report.status == "failed"]
+    if failed:
+        few = ", ".join(report.name for report in failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")
+        raise DataError(
+            f"{len(failed)} of {len(reports)} clips could not be described: {few}\n  {failed[0].error}",
+            "mend or leave out these clips, and run the same command again; the others are kept",
+        )
+    lost = sum(count for name, count in counts.items() if name.startswith("failed"))
+    if lost:
+        raise DataError(f"{lost} requests were not answered; results lack them", "retry=true asks them again")
+
+
+def _truth(path: Path, looking: _Looking) -> list[ClipSource]:
+    """Return the annotated tracks of a data set."""
+    from semantic.sources import bensmot_truth_sources, is_bensmot, sequence_truth_source
+
+    if not path.is_dir():
+        raise DataError(f"{path}: no such folder", "--truth takes a BenSMOT folder or clip, or a MOT sequence folder")
+    if is_bensmot(path):
+        if looking.frames is not None:
+            raise ConfigError(f"--frames: clips of {path} have their own pictures", "leave it out")
+        return bensmot_truth_sources(path, looking.on_bad_image)
+    return [sequence_truth_source(path, lambda: _scene_of_sequence(path, looking), looking.on_bad_row)]
+
+
+def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
+    """Return what a tracker wrote."""
+    from semantic.sources import (
+        bensmot_clip_folder,
+        bensmot_trajectories_source,
+        is_bensmot,
+        track_files,
+        trajectories_source,
+    )
+
+    files = track_files(path)
+    frames = looking.frames
+    found = []
+    if frames is not None and frames.is_dir() and is_bensmot(frames):
+        for file in files:
+            root = bensmot_clip_folder(frames, file.stem)
+            if root is None:
+                raise DataError(f"{frames}: not one clip called {file.stem}", f"name the data set that {file} is of")
+            found.append(bensmot_trajectories_source(file, root, looking.on_bad_row, looking.on_bad_image))
+        return found
+    alone = len(files) == 1
+    run = files[0].absolute().parent.parent
+    return [
+        trajectories_source(
+            file,
+            file.stem,
+            lambda file=file: _scene(file.stem, run, looking, alone=alone),  # type: ignore[misc]
+            looking.on_bad_row,
+        )
+        for file in files
+    ]
+
+
+def _scene(name: str, run: Path, looking: _Looking, *, alone: bool) -> Scene:
+    """Return the pictures of a sequence that was tracked, or what its folder tells without them."""
+    from sushi_lg.data.frames import VIDEO_EXTENSIONS, open_frames
+
+    frames = looking.frames
+    if frames is None:
+        root = _tracked_folder(name, run)
+        if root is None:
+            raise DataError(f"{run}: does not tell where the pictures of {name} are", "say it with --frames")
+        return _scene_of_sequence(root, looking)
+    if frames.is_dir():
+        inside = [frames / name, *(frames / f"{name}{extension}" for extension in VIDEO_EXTENSIONS)]
+        here = next((one for one in inside if one.exists()), None)
+        if here is None and not alone:
+            raise DataError(f"{frames}: neither {name}/ nor {name}.mp4 (or .mkv, ...) in it", "check --frames")
+        frames = here or frames
+    elif not alone and frames.stem != name:
+        raise DataError(f"{frames}: one video, but {name} is another sequence", "name the folder that holds all videos")
+    pictures = open_frames(frames, frame_rate=looking.frame_rate, on_bad_image=looking.on_bad_image)  # type: ignore[arg-type]
+    return _scene_of(pictures)
+
+
+def _scene_of_sequence(root: Path, looking: _Looking) -> Scene:
+    """Return the pictures of a sequence folder; one without pictures still tells sizes and times."""
+    from sushi_lg.cli.pictures import pictures_of
+    from sushi_lg.data.frames import open_frames
+    from sushi_lg.data.sequence import open_sequence
+    from sushi_lg.perception.perceive import origin_of
+
+    sequence = open_sequence(root, frame_rate=looking.frame_rate)
+    info = sequence.info
+    if looking.frames is not None and looking.frames.is_file():
+        return _scene_of(open_frames(looking.frames, on_bad_image=looking.on_bad_image))  # type: ignore[arg-type]
+    has_pictures = looking.frames is not None or origin_of(root) is not None or info.image_folder.is_dir()
+    if not has_pictures:
+        return None, (info.width, info.height), info.frame_rate, info.length
+    return _scene_of(pictures_of(sequence, looking.frames, looking.on_bad_image))
+
+
+def _scene_of(pictures: FrameSource) -> Scene:
+    return pictures, (pictures.width, pictures.height), pictures.frame_rate, pictures.length
+
+
+def _tracked_folder(name: str, run: Path) -> Path | None:
+    """Return the sequence folder that a run of `track` made or says it has read."""
+    import yaml
+
+    if (run / name).is_dir():
+        return run / name
+    try:
+        settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
+    except (OSError, yaml.YAMLError):
+        return None
+    listed = settings.get("sequences", []) if isinstance(settings, dict) else []
+    folders = [Path(str(one)) for one in listed]
+    return next((one for one in folders if one.name == name and one.is_dir()), None)
