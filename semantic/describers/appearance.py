@@ -1,8 +1,8 @@
 """What pixels add to trajectories: what people wear, and how the camera moves.
 
-Clothes are named by ``sushi_lg.language``: colours by rule, or what its attribute network sees. Views in which a person
-is cut off by the border of the picture, or whose box is too wide for somebody upright, are not looked at: colours are
-read where clothes are on a standing person.
+Colours of clothes are found by ``clothes``; the attribute network of ``sushi_lg.language`` can add more. Views in which
+a person is cut off by the border of the picture, or whose box is too wide for somebody upright, are not looked at:
+colours are read where clothes are on a standing person.
 
 Shapes: K samples of the clip.
 """
@@ -10,7 +10,7 @@ Shapes: K samples of the clip.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,86 +28,121 @@ if TYPE_CHECKING:
     from sushi_lg.language.views import Candidate
 
 _WIDEST = 0.72  # columns over rows of the box of an upright person
+_CLOTHES = ("upper", "lower")
 _AT_ONCE = 16  # pictures held in memory
 _LIGHT_PICTURES = 12
 _STILL_WINDOW = 6  # steps: three seconds in which a camera that does not stand still gets somewhere
 
 
-def see_clothes(clip: Clip, pictures: Pictures, describer: AttributeDescriber) -> dict[int, Mapping[str, str]]:
-    """Return attributes of people (``sushi_lg.language.descriptions``) by track id, where something is clear.
+@dataclass(frozen=True)
+class Seen:
+    """What pixels of a clip show.
+
+    Attributes:
+        attributes: of people by track id, see ``sushi_lg.language.descriptions``; only who and what is clear.
+        camera: (K, 2, 3) affine from the picture at each sample to the first, NaN from where it cannot be followed; the
+            identity, exactly, for a camera that stands still. None where nobody looked, or pixels do not tell.
+    """
+
+    attributes: dict[int, Mapping[str, str]]
+    camera: NDArray[np.float64] | None
+
+
+def look(
+    clip: Clip,
+    pictures: Pictures,
+    network: AttributeDescriber | None = None,
+    *,
+    clothes: bool = True,
+    camera: bool = True,
+) -> Seen:
+    """Return what the pixels of a clip show; goes through the pictures once.
 
     Args:
         clip: the trajectories.
         pictures: the pixels.
-        describer: of ``sushi_lg.language.attributes``.
+        network: of ``sushi_lg.language.attributes``, for what colours do not tell: sex, hair, legs, things carried.
+        clothes: whether to look at people.
+        camera: whether to follow the camera.
 
     Raises:
         DataError: a picture that cannot be had.
     """
+    from semantic.describers.clothes import clothes_of
     from sushi_lg.language.scene import light_gain, measure_light
     from sushi_lg.language.views import BestViews, ViewSettings, find_candidates, look_at
 
     if not clip.tracks:
-        return {}
+        return Seen({}, None)
     settings = ViewSettings()
     width, height = (int(one) for one in clip.sizes.max(axis=0))
     wanted: dict[int, list[Candidate]] = {}
-    for candidate in find_candidates(_table(clip), width, height, settings):
-        wanted.setdefault(candidate.frame, []).append(candidate)
-    lit = set(list(sorted(wanted))[:: max(1, len(wanted) // _LIGHT_PICTURES)])
+    if clothes:
+        for candidate in find_candidates(_table(clip), width, height, settings):
+            wanted.setdefault(candidate.frame, []).append(candidate)
+    lit = set(sorted(wanted)[:: max(1, len(wanted) // _LIGHT_PICTURES)])
+    follower = _Follower(clip) if camera else None
     best, light = BestViews(), []
-    for number, picture in _frames(pictures, sorted(wanted)):
-        for candidate in wanted[number]:
-            look = look_at(picture, candidate, settings)
-            if look is not None:
-                best.offer(candidate, *look)
+    for number, picture in _frames(pictures, sorted({*wanted, *(follower.numbers if follower else ())})):
+        for candidate in wanted.get(number, ()):
+            view = look_at(picture, candidate, settings)
+            if view is not None:
+                best.offer(candidate, *view)
         if number in lit:
             light.append(measure_light(picture))
+        if follower is not None:
+            follower.see(number, picture)
     gain = light_gain(light)
     found: dict[int, Mapping[str, str]] = {}
-    for track in clip.tracks:
-        description = describer.describe(replace(best.of(clip.name, track.track_id), gain=gain))
-        if description is not None:
-            found[track.track_id] = description.attributes
-    return found
+    for track in clip.tracks if clothes else ():
+        person = replace(best.of(clip.name, track.track_id), gain=gain)
+        told = network.describe(person) if network is not None else None
+        attributes = {key: value for key, value in (told.attributes if told else {}).items() if key not in _CLOTHES}
+        if attributes or person.views:
+            found[track.track_id] = attributes | clothes_of(person)
+    return Seen(found, None if follower is None else follower.camera(width, height))
 
 
-def see_camera(clip: Clip, pictures: Pictures) -> NDArray[np.float64] | None:
-    """Return (K, 2, 3) affine from the picture at each sample to the first; NaN from where it cannot be followed.
+class _Follower:
+    """Follows the camera from sample to sample."""
 
-    A camera that stands still gives the identity, exactly, also where somebody in front hides what stands still.
+    def __init__(self, clip: Clip) -> None:
+        from sushi_lg.appearance.camera_motion import CameraMotion, CameraMotionSettings
 
-    Returns:
-        The affines; None where no two pictures can be compared, so that pixels do not tell.
+        self._clip = clip
+        self._motion = CameraMotion(CameraMotionSettings(still_window=_STILL_WINDOW))
+        self.numbers = [frame_at(clip, sample) for sample in range(len(sample_times(clip)))]
+        self._steps = np.tile(np.eye(2, 3), (len(self.numbers), 1, 1))
+        self._known = np.zeros(len(self.numbers), dtype=bool)
+        self._before: tuple[int, SmallPicture] | None = None
 
-    Raises:
-        DataError: a picture that cannot be had.
-    """
-    from sushi_lg.appearance.camera_motion import CameraMotion, CameraMotionSettings, is_static
-
-    numbers = [frame_at(clip, sample) for sample in range(len(sample_times(clip)))]
-    motion = CameraMotion(CameraMotionSettings(still_window=_STILL_WINDOW))
-    steps = np.tile(np.eye(2, 3), (len(numbers), 1, 1))
-    known = np.zeros(len(numbers), dtype=bool)
-    before: SmallPicture | None = None
-    for sample, (_, picture) in enumerate(_frames(pictures, numbers)):
-        after = motion.prepare(picture)
-        if before is not None:
-            step = motion.step(before, after, _boxes_at(clip, numbers[sample - 1]))
+    def see(self, number: int, picture: NDArray[np.uint8]) -> None:
+        """Take a picture; pictures come in the order of time."""
+        if number not in self.numbers:
+            return
+        after = self._motion.prepare(picture)
+        if self._before is not None:
+            sample = self.numbers.index(number)
+            step = self._motion.step(self._before[1], after, _boxes_at(self._clip, self._before[0]))
             if step is not None:
-                steps[sample], known[sample] = step, True
-        before = after
-    if not known.any():
-        return None
-    width, height = (int(one) for one in clip.sizes.max(axis=0))
-    steps = motion.settle(steps, width, height)
-    back = np.tile(np.eye(3), (len(numbers), 1, 1))
-    for sample in range(1, len(numbers)):
-        back[sample] = back[sample - 1] @ np.linalg.inv(np.concatenate([steps[sample], [[0.0, 0.0, 1.0]]]))
-    if not is_static(steps):
-        lost = np.flatnonzero(~known[1:]) + 1
-        back[lost[0] if len(lost) else len(back) :] = np.nan
-    return back[:, :2]
+                self._steps[sample], self._known[sample] = step, True
+        self._before = number, after
+
+    def camera(self, width: int, height: int) -> NDArray[np.float64] | None:
+        """Return ``Seen.camera``."""
+        from sushi_lg.appearance.camera_motion import is_static
+
+        if not self._known.any():
+            return None
+        steps = self._motion.settle(self._steps, width, height)
+        back = np.tile(np.eye(3), (len(steps), 1, 1))
+        for sample in range(1, len(steps)):
+            back[sample] = back[sample - 1] @ np.linalg.inv(np.concatenate([steps[sample], [[0.0, 0.0, 1.0]]]))
+        # somebody in front may hide what stands still for a while; a camera that moves has to be seen all the time
+        if not is_static(steps):
+            lost = np.flatnonzero(~self._known[1:]) + 1
+            back[lost[0] if len(lost) else len(back) :] = np.nan
+        return back[:, :2]
 
 
 def _frames(pictures: Pictures, numbers: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:

@@ -36,6 +36,7 @@ _CLOSING = 1.0  # heights a distance has to change by
 _OWN_SHARE = 0.4  # of the change, for it to be somebody's doing
 _LOOK_AROUND = 6.0  # seconds before and after
 _LONGEST_PASS = 5.0
+_PASS_MARGIN = 3  # samples before and after being near that belong to walking past
 _RUNNING = 1.75
 
 
@@ -81,7 +82,9 @@ def find_encounters(one: Path, other: Path) -> list[Encounter]:
     if not (one.facing_known and other.facing_known):
         runs = _runs(pair.near, _LEAST_NEAR)
         return [pair.encounter("near", one, other, *run) for run in runs]
-    found = _standing(pair) + _walking(pair) + _meeting(pair)
+    found = _standing(pair) + _walking(pair)
+    together = [(each.first, each.last) for each in found if each.kind in MUTUAL]
+    found += _meeting(pair, together)
     return sorted(found, key=lambda each: (each.first, each.last, each.kind, each.active))
 
 
@@ -128,7 +131,7 @@ def _walking(pair: _Pair) -> list[Encounter]:
     return found
 
 
-def _meeting(pair: _Pair) -> list[Encounter]:
+def _meeting(pair: _Pair, together: list[tuple[int, int]]) -> list[Encounter]:
     """Return who comes up to whom, who walks away from whom, and who walks past whom."""
     found: list[Encounter] = []
     reach = round(_LOOK_AROUND / STEP)
@@ -141,10 +144,11 @@ def _meeting(pair: _Pair) -> list[Encounter]:
         if passing:
             found += passing
             continue
-        stays = (end - begin) * STEP >= _LEAST_NEAR
-        if came and stays and before is not None:
+        # who only walks by does not come up to somebody; being together behind it, or before it, makes the difference
+        shared = [run for run in together if run[0] <= end and run[1] >= begin]
+        if came and shared and before is not None:
             found += [pair.encounter("approach", a, p, before, begin) for a, p in _doers(pair, before, begin, -1)]
-        if went and stays and after is not None:
+        if went and shared and after is not None:
             found += [pair.encounter("leave", a, p, end, after) for a, p in _doers(pair, end, after, 1)]
     return found
 
@@ -192,7 +196,8 @@ def _passing(pair: _Pair, before: int | None, begin: int, end: int, after: int |
         ahead = towards * float(pair.between[before] @ way)
         behind = towards * float(pair.between[after] @ way)
         if ahead > 0 > behind:
-            found.append(pair.encounter("pass", active, passive, before, after))
+            span = max(before, begin - _PASS_MARGIN), min(after, end + _PASS_MARGIN)
+            found.append(pair.encounter("pass", active, passive, *span))
     return found
 
 

@@ -43,9 +43,11 @@ _LEAST_RUN = 1.0  # seconds
 _LEAST_STAND = 1.5
 _LEAST_LEG = 1.0  # heights
 _BEND = 0.5  # heights a path may be off a straight line
+_SLIM = 0.52  # columns over rows: a wider box may be somebody who sits, squats or bends
+_UPRIGHT = 0.88  # of the usual height
 _DEPTH_GROWTH = 1.12  # of the size, for a walk to or from the camera to be one
 
-State = Literal["stand", "walk", "run"]
+State = Literal["stand", "stay", "walk", "run"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Path:
         pixel: (K, 2) float64, column of the middle and row of the feet, camera motion taken out.
         scale: (K,) float64, pixels a height.
         moving: (K,) bool.
+        upright: (K,) bool; whether the box is as slim and as high as that of somebody who stands.
         cut: whether the body was cut off by the border most of the time, so that standing and sitting look alike.
         first: sample of the first box.
         last: sample of the last box.
@@ -75,6 +78,7 @@ class Path:
     pixel: NDArray[np.float64]
     scale: NDArray[np.float64]
     moving: NDArray[np.bool_]
+    upright: NDArray[np.bool_]
     cut: bool
     first: int
     last: int
@@ -88,7 +92,7 @@ class Leg:
     """A stretch of a path: standing, or going one way.
 
     Attributes:
-        state: what is done.
+        state: what is done; ``stay`` is not to go anywhere, where standing cannot be told from sitting.
         first: sample it begins with.
         last: sample it ends with.
         across: -1 to the left, 1 to the right, 0 neither.
@@ -145,7 +149,8 @@ def legs_of(path: Path) -> list[Leg]:
     for begin, end in _runs(path):
         if not path.moving[begin]:
             if (end - begin) * STEP >= _LEAST_STAND:
-                found.append(Leg("stand", begin, end))
+                upright = not path.cut and path.upright[begin : end + 1].mean() > 0.8
+                found.append(Leg("stand" if upright else "stay", begin, end))
             continue
         for one, other in _straight(path.place, begin, end, path.scale):
             leg = _leg(path, one, other)
@@ -161,6 +166,7 @@ class _Samples:
     x: NDArray[np.float64]
     foot: NDArray[np.float64]
     height: NDArray[np.float64]
+    width: NDArray[np.float64]
     whole: NDArray[np.float64]  # share of the boxes around that are not cut off by the border
 
 
@@ -170,8 +176,11 @@ def _sample(track: Track, times: NDArray[np.float64], clip: Clip, size: NDArray[
     inside = (boxes[:, 0] > margin[0]) & (boxes[:, 2] < size[0] - margin[0]) & (boxes[:, 3] < size[1] - margin[1])
     inside &= boxes[:, 1] > 1  # a head above the picture makes a person look far away
     seconds = track.frame / clip.frame_rate
-    values = np.stack([boxes[:, [0, 2]].mean(axis=1), boxes[:, 3], boxes[:, 3] - boxes[:, 1], inside], axis=1)
-    out = np.full((len(times), 4), np.nan)
+    values = np.stack(
+        [boxes[:, [0, 2]].mean(axis=1), boxes[:, 3], boxes[:, 3] - boxes[:, 1], boxes[:, 2] - boxes[:, 0], inside],
+        axis=1,
+    )
+    out = np.full((len(times), 5), np.nan)
     for k, time in enumerate(times):
         low, high = np.searchsorted(seconds, (time - _REACH - 1e-9, time + _REACH + 1e-9))
         away = seconds[low:high] - time
@@ -234,15 +243,17 @@ def _path(
     cut = bool(seen.any() and whole[seen].mean() < 0.5)
     good = seen if cut else seen & whole
     foot, scale = raw.foot.copy(), raw.height.copy()
+    with np.errstate(invalid="ignore"):
+        upright = raw.width < _SLIM * raw.height
     if line is not None and not cut:
         ruler = line[0] * foot + line[1]
         ratio = np.where(ruler > 4, scale / np.maximum(ruler, 4.0), np.nan)
         usual = np.nanmedian(ratio[good]) if np.isfinite(ratio[good]).any() else np.nan
         with np.errstate(invalid="ignore"):
             good &= (ratio > _WHOLE_RATIO[0] * usual) & (ratio < _WHOLE_RATIO[1] * usual)
+            upright &= ratio > _UPRIGHT * usual
         scale = ruler
     else:
-        usual = np.nanmedian(scale[good]) if good.any() else np.nan
         scale = _median_of_three(scale, good)
     x = raw.x.copy()
     x[~good], foot[~good], scale[~good] = np.nan, np.nan, np.nan
@@ -270,6 +281,7 @@ def _path(
         np.stack([x, foot], axis=1),
         scale,
         _moving(velocity, scale, focal),
+        upright,
         cut,
         first,
         last,
@@ -431,6 +443,10 @@ def _leg(path: Path, begin: int, end: int) -> Leg | None:
     return Leg("run" if running else "walk", begin, end, across, depth)
 
 
+def _goes(leg: Leg) -> bool:
+    return leg.state in ("walk", "run")
+
+
 def _joined(path: Path, legs: list[Leg]) -> list[Leg]:
     """Return legs with equal neighbours made one, and turns back marked."""
     found: list[Leg] = []
@@ -441,7 +457,7 @@ def _joined(path: Path, legs: list[Leg]) -> list[Leg]:
             found[-1] = Leg(leg.state, before.first, leg.last, leg.across, leg.depth, before.turned)
             continue
         turned = False
-        if before is not None and leg.state != "stand" and before.state != "stand" and leg.first - before.last <= 4:
+        if before is not None and _goes(leg) and _goes(before) and leg.first - before.last <= 4:
             one, other = (path.place[each.last] - path.place[each.first] for each in (before, leg))
             turned = float(one @ other) < -0.7 * float(np.hypot(*one) * np.hypot(*other))
         found.append(Leg(leg.state, leg.first, leg.last, leg.across, leg.depth, turned))

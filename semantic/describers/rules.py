@@ -91,8 +91,8 @@ def load(
     """Return the describer.
 
     Args:
-        attributes: who names clothes: ``rules`` (colours), ``openvino`` (also sex, hair, trousers and backpack; needs
-            weights), or ``none``.
+        attributes: what is looked for in people: ``rules`` (colours of clothes), ``openvino`` (also sex, hair, trousers
+            and backpack; needs weights), or ``none``.
         weights: of the attribute network; found below ``SUSHI_LG_MODELS`` when left out.
         descriptions: folder of ``sushi-lg annotate``; clips that have a file there are not looked at for clothes, and
             the place is taken from it.
@@ -108,7 +108,7 @@ def load(
     if camera not in CAMERAS:
         raise ConfigError(f"describer rules: camera={camera!r}", f"one of {', '.join(CAMERAS)}")
     network = None
-    if attributes != "none":
+    if attributes not in ("rules", "none"):
         from sushi_lg.language.attributes import load_describer
 
         network = load_describer(attributes, weights=weights)
@@ -122,7 +122,9 @@ def load(
     least = least if least_precision is None else least_precision
     if not 0 <= least <= 1:
         raise ConfigError(f"describer rules: least_precision={least}", "a number in 0 .. 1")
-    return RulesDescriber(tuple(row for row in rows if row.probability >= least), camera, network, folder)
+    return RulesDescriber(
+        tuple(row for row in rows if row.probability >= least), camera, attributes != "none", network, folder
+    )
 
 
 def read_table(path: str | FilePath) -> tuple[tuple[TableRow, ...], float]:
@@ -168,7 +170,8 @@ class RulesDescriber:
     Args:
         rows: which encounters are which labels.
         camera: see ``load``.
-        network: names clothes; None = nobody does.
+        clothes: whether to look at people.
+        network: names more than colours; None = nobody does.
         descriptions: folder of descriptions, or None.
     """
 
@@ -179,15 +182,18 @@ class RulesDescriber:
         self,
         rows: tuple[TableRow, ...],
         camera: str,
+        clothes: bool,
         network: AttributeDescriber | None,
         descriptions: FilePath | None,
     ) -> None:
-        self._rows, self._camera, self._network, self._descriptions = rows, camera, network, descriptions
+        self._rows, self._camera, self._descriptions = rows, camera, descriptions
+        self._clothes, self._network = clothes, network
         told = sorted(descriptions.rglob("*.jsonl")) if descriptions is not None else []
         parts = [
             VERSION,
             rows,
             camera,
+            clothes,
             network.fingerprint() if network is not None else "",
             [hashlib.sha256(path.read_bytes()).hexdigest() for path in told],
         ]
@@ -213,12 +219,12 @@ class RulesDescriber:
         attributes, place = self._described(clip)
         camera = None
         if pictures is not None and clip.tracks:
-            from semantic.describers.appearance import see_camera, see_clothes
+            from semantic.describers.appearance import look
 
-            if self._camera == "look":
-                camera = see_camera(clip, pictures)
-            if attributes is None and self._network is not None:
-                attributes = see_clothes(clip, pictures, self._network)
+            clothes, follow = self._clothes and attributes is None, self._camera == "look"
+            if clothes or follow:
+                seen = look(clip, pictures, self._network, clothes=clothes, camera=follow)
+                attributes, camera = attributes or seen.attributes, seen.camera
         paths = find_paths(clip, camera, static=self._camera == "static")
         legs = {key: tuple(legs_of(path)) for key, path in paths.items()}
         encounters = [

@@ -18,7 +18,7 @@ from semantic.structures import Clip, Sentence
 
 MOST_WORDS = 45
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
-_VERBS = {"stand": "stands still", "walk": "walks", "run": "runs"}
+_VERBS = {"stand": "stands still", "stay": "stays in place", "walk": "walks", "run": "runs"}
 _SUFFIX_SHARE = 0.5  # of a leg, that has to be spent with somebody for the leg to be said to be
 _MOST_COMPANY = 2  # people named in one clause
 _MAIN_SHARE = 0.6  # of the time of all people, for something to be what people do
@@ -149,11 +149,11 @@ def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter]) -> l
 def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str, int]]) -> Act:
     """Return a leg with whom it is shared; ``said`` collects what has been said of whom."""
     seconds = (leg.last - leg.first) * STEP
-    if leg.state == "stand":
+    if leg.state in ("stand", "stay"):
         others = _company(mine, path, ("stand",), leg.first, leg.last, _SUFFIX_SHARE)
-        verb = "stays in place" if path.cut else "stands still"
-        near = f" near {_ids(others)}" if others else ""
-        return Act((verb if not near else verb.removesuffix(" still")) + near, leg.first, leg.last, others, seconds)
+        verb = _VERBS[leg.state]
+        text = f"{verb.split()[0]} near {_ids(others)}" if others else verb
+        return Act(text, leg.first, leg.last, others, seconds)
     words = [("turns back and " if leg.turned else "") + _VERBS[leg.state], _direction(leg)]
     together = _company(mine, path, ("together",), leg.first, leg.last, _SUFFIX_SHARE)
     behind = tuple(
@@ -249,12 +249,12 @@ def _most_at_once(clip: Clip, first: int, last: int) -> int:
 
 
 def _activity(legs: Mapping[int, Sequence[Leg]], paths: Mapping[int, Path]) -> str:
-    spent = {"stand": 0.0, "walk": 0.0, "run": 0.0}
+    spent = {"stand": 0.0, "stay": 0.0, "walk": 0.0, "run": 0.0}
     sides = {-1: 0.0, 1: 0.0, 0: 0.0}
     for each in legs.values():
         for leg in each:
             spent[leg.state] += (leg.last - leg.first) * STEP
-            if leg.state != "stand":
+            if leg.state in ("walk", "run"):
                 sides[leg.across] += (leg.last - leg.first) * STEP
     total = sum(spent.values())
     one = len(paths) == 1
@@ -268,11 +268,13 @@ def _activity(legs: Mapping[int, Sequence[Leg]], paths: Mapping[int, Path]) -> s
     mostly = " mostly" if way else ""
     if going >= _MAIN_SHARE * total:
         return f"{verb}{ending}{mostly}{way}" if way else f"{verb}{ending} about"
-    if spent["stand"] >= 0.9 * total:
-        return "stands" if one else "stand"
+    rest = "stand" if spent["stand"] > spent["stay"] else "stay in place"
+    if spent["stand"] + spent["stay"] >= 0.9 * total:
+        return rest.replace("stand", "stands").replace("stay", "stays") if one else rest
     if one:
-        return f"{verb}s and stands"
-    return "mostly stand" if spent["stand"] >= _MAIN_SHARE * total else f"{verb} and stand"
+        return f"{verb}s about, and {rest.replace('stand', 'stands').replace('stay', 'stays')} for a while"
+    resting = spent["stand"] + spent["stay"] >= _MAIN_SHARE * total
+    return f"mostly {rest}" if resting else f"{verb} about and {rest}"
 
 
 def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
@@ -313,14 +315,14 @@ def _change(clip: Clip, paths: Mapping[int, Path], legs: Mapping[int, Sequence[L
         spent = {True: 0.0, False: 0.0}
         for each in legs.values():
             for leg in each:
-                spent[leg.state == "stand"] += max(0.0, min(leg.last, last) - max(leg.first, first))
+                spent[leg.state in ("stand", "stay")] += max(0.0, min(leg.last, last) - max(leg.first, first))
         total = sum(spent.values())
         share.append(spent[True] / total if total else np.nan)
     if not np.isfinite(share).all() or abs(share[1] - share[0]) < 0.4:
         return None
-    text = "Later they stand more." if share[1] > share[0] else "Later they walk more."
+    text = "Later they walk less." if share[1] > share[0] else "Later they walk more."
     if len(paths) == 1:
-        text = text.replace("they stand", "the person stands").replace("they walk", "the person walks")
+        text = text.replace("they walk", "the person walks")
     return Sentence(text, everybody, 0, clip.length - 1)
 
 
