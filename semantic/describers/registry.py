@@ -1,7 +1,7 @@
 """Describers by name.
 
-A module of a describer has a function ``load(**options) -> Describer`` whose keyword arguments are its options; it is
-imported when it is asked for, so that rules work where no model library is installed.
+Each is made by a function whose keyword arguments are its options; its module is imported when it is asked for, so that
+rules work where no model library is installed.
 """
 
 from __future__ import annotations
@@ -13,12 +13,18 @@ import inspect
 from semantic.describers.protocol import Describer
 from sushi_lg.errors import ConfigError
 
-_MODULES = {"mllm": "semantic.describers.mllm", "rules": "semantic.describers.rules"}
+# name: module and function
+_LOADERS = {
+    "constant": ("semantic.describers.priors", "load_constant"),
+    "mllm": ("semantic.describers.mllm", "load"),
+    "random": ("semantic.describers.priors", "load_random"),
+    "rules": ("semantic.describers.rules", "load"),
+}
 
 
 def describer_names() -> list[str]:
     """Return the names ``load_describer`` knows."""
-    return sorted(_MODULES)
+    return sorted(_LOADERS)
 
 
 def load_describer(name: str, **options: object) -> Describer:
@@ -26,15 +32,16 @@ def load_describer(name: str, **options: object) -> Describer:
 
     Args:
         name: One of ``describer_names``.
-        options: Keyword arguments of the function ``load`` of its module.
+        options: Keyword arguments of the function that makes it.
 
     Raises:
         ConfigError: no such describer, or none of its options; says which there are and which is nearest.
         WeightsError: its weights or the package that runs them are absent.
     """
-    if name not in _MODULES:
+    if name not in _LOADERS:
         raise ConfigError(f"no describer {name!r}", _nearest(name, describer_names()))
-    load = importlib.import_module(_MODULES[name]).load
+    module, function = _LOADERS[name]
+    load = getattr(importlib.import_module(module), function)
     known = list(inspect.signature(load).parameters)
     for option in options:
         if option not in known:
