@@ -8,8 +8,9 @@ STAMP := .venv/.installed
 
 ORACLES := .venv-oracles
 OPEN_CLIP := .venv-open-clip
+PROCESSORS := .venv-processors
 
-.PHONY: install demo wordnet test test-oracles test-open-clip lint format bench clean
+.PHONY: install demo wordnet test test-oracles test-open-clip test-processors lint format bench clean
 
 install: $(STAMP)
 
@@ -64,8 +65,18 @@ $(OPEN_CLIP)/.installed: pyproject.toml
 	$(OPEN_CLIP)/bin/python -m pip install --quiet --editable ".[dev,language]"
 	touch $@
 
+# What the processors of multimodal models make of pictures, against what was recorded of them: RECORD=1 records anew.
+# They need torchvision, as open_clip does.
+test-processors: $(PROCESSORS)/.installed
+	$(PROCESSORS)/bin/python tests/oracles/make_processor_fixture.py $(if $(RECORD),,--check)
+
+$(PROCESSORS)/.installed:
+	test -x $(PROCESSORS)/bin/python || $(PYTHON) -m venv $(PROCESSORS)
+	$(PROCESSORS)/bin/python -m pip install --quiet torch torchvision "transformers==5.23.*" pillow num2words
+	touch $@
+
 bench: install
 	$(BIN)/python benchmarks/suite.py runs/bench.json $(if $(DATA),--data $(DATA))
 
 clean:
-	rm -rf .venv .venv-oracles .venv-open-clip build dist
+	rm -rf .venv .venv-oracles .venv-open-clip .venv-processors build dist

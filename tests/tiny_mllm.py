@@ -1,4 +1,4 @@
-"""Multimodal language models of a few hundred kilobytes: the real classes with random weights, saved as real ones are."""
+"""Multimodal language models of a few hundred kilobytes: real classes with random weights, saved as real ones are."""
 
 from __future__ import annotations
 
@@ -149,8 +149,7 @@ def _qwen(text: dict[str, Any], number: Any, ends: dict[str, int]) -> transforme
     }
     config = transformers.Qwen2_5_VLConfig(
         vision_config=vision,
-        text_config=text
-        | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}},
+        text_config=text | {"rope_parameters": {"rope_type": "default", "rope_theta": 1e4, "mrope_section": [2, 3, 3]}},
         image_token_id=number("<|image_pad|>"),
         video_token_id=number("<|video_pad|>"),
         vision_start_token_id=number("<|vision_start|>"),

@@ -175,15 +175,24 @@ class LocalClient:
         agree with.
         """
         prompt = self._prompt(question)
-        pictures = question.pictures()
-        media = self._family.encode(self._network, [pictures[place] for place in prompt.shown])
-        asked = self._tokens(question, prompt.seconds, statement)
-        row = [*self._family.expand(asked, media), *tokens]
+        row, media = self._expanded(prompt, statement)
+        row += tokens
         batch = self._inputs([row], [media], [prompt.seconds])
         found: Tensor = self._network(**batch, logits_to_keep=1, use_cache=False).logits[0, -1].float()
         return found
 
+    def prompt_tokens(self, question: Question) -> list[int]:
+        """Return the tokens of a prompt as the model reads them, one placeholder for every visual token."""
+        return self._expanded(self._prompt(question), "")[0]
+
     # ------------------------------------------------------------------------------------------------------ prompts
+
+    @torch.inference_mode()
+    def _expanded(self, prompt: _Prompt, statement: str) -> tuple[list[int], Media]:
+        """Return the tokens of a prompt and the features of its pictures, past the cache."""
+        pictures = prompt.question.pictures()
+        media = self._family.encode(self._network, [pictures[place] for place in prompt.shown])
+        return self._family.expand(self._tokens(prompt.question, prompt.seconds, statement), media), media
 
     def _prompt(self, question: Question) -> _Prompt:
         """Return a question as tokens, with as many of its pictures as fit."""
