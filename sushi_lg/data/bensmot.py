@@ -42,7 +42,8 @@ SUMMARIES_JSON = "video_summary.json"
 INTERACTIONS_JSON = "relation.json"
 SPLITS = ("train", "test")
 
-_LINE = re.compile(r"(?P<name>[A-Za-z]+[ _]?\d*)\s*[:\uff1a]\s*(?P<text>.*)")  # captions may hold further colons
+_NAME = re.compile(r"[A-Za-z]+[ _]?\d*")
+_LINE = re.compile(rf"(?P<name>{_NAME.pattern})\s*[:\uff1a]\s*(?P<text>.*)")  # captions may hold further colons
 _PAIR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _MAX_TEXT_BYTES = 1 << 20
 _MAX_JSON_BYTES = 1 << 28
@@ -652,7 +653,7 @@ def _names_for_writing(clip: BensmotClip) -> dict[int, str]:
     unknown = (set(clip.captions) | related) - ids
     if unknown:
         raise DataError(f"{clip.name}: no track {min(unknown)}, which captions or relations speak of")
-    if len(set(names.values())) < len(names) or not all(_LINE.fullmatch(f"{name}: x") for name in names.values()):
+    if len(set(names.values())) < len(names) or not all(_NAME.fullmatch(name) for name in names.values()):
         raise DataError(f"{clip.name}: names {sorted(names.values())}", "call each person otherwise, like woman0")
     bad = [label for one in clip.relations or () for label in one.labels if "," in label or not label.strip()]
     if bad:

@@ -49,14 +49,15 @@ def read_labelled_graph(path: str | Path, attribute: str) -> LabelledGraph:
         text = path.read_bytes().decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: not UTF-8 text", remedy) from error
+    if "\0" in text:  # the parser would take it for UTF-16, and read what is not seen here
+        raise DataError(f"{path}: not UTF-8 text", remedy)
     if "<!DOCTYPE" in text:
         raise DataError(f"{path}: has a document type, which no graph needs", "delete the <!DOCTYPE ...>")
     try:
-        root = ElementTree.fromstring(text)
+        # The encoding is given: the parser reads the characters looked at above, whatever the file says it is in.
+        root = ElementTree.fromstring(text.encode(), ElementTree.XMLParser(encoding="utf-8"))
     except ElementTree.ParseError as error:
         raise DataError(f"{path}:{error.position[0]}: not XML ({error})", remedy) from error
-    except ValueError as error:  # an encoding that Python does not know
-        raise DataError(f"{path}: not XML ({error})", remedy) from error
     keys = {
         element.get("id")
         for element in root.iter()
