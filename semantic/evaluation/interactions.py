@@ -34,7 +34,7 @@ Class = Hashable
 Classes = Callable[[Interaction], Class]
 
 
-def slot_class(interaction: Interaction) -> Class:
+def slot_class(interaction: Interaction) -> int:
     """Return the slot in the vectors of the released script.
 
     Annotations keep the slot of their spelling, faulty or not. Everything else takes the slot of the right spelling: a

@@ -65,7 +65,7 @@ class Coverage:
         clips_without_annotations: left out.
         incomplete_clips: annotated ones that lack captions, interactions or summary; left out as the released script
             does, or scored on what they have.
-        annotated_tracks: people in all clips.
+        annotated_tracks: people who count: all, or those with a caption where others are left out.
         captioned_tracks: people with a caption.
         found_tracks: people some prediction stands for.
         predicted_tracks: tracks in the results.
@@ -102,7 +102,7 @@ class Coverage:
 
     @property
     def found_share(self) -> float:
-        """Share of annotated people that some prediction stands for; nan without people."""
+        """Share of people who count that some prediction stands for; nan without people."""
         return self.found_tracks / self.annotated_tracks if self.annotated_tracks else float("nan")
 
 
@@ -204,7 +204,8 @@ def _collect_clip(number: int, prediction: Record | None, truth: Record, rule: R
 
     predicted = prediction[1] if prediction else Semantics(clip.name, (), (), ())
     predicted_tracks = prediction[0].tracks if prediction else ()
-    found = match(predicted_tracks, tracks, rule, clip.name)
+    matched = match(predicted_tracks, clip.tracks if rule is Rule.gt else tracks, rule, clip.name)
+    found = {ours: theirs for ours, theirs in matched.items() if theirs in people}
     said = {caption.track_id: caption.text for caption in predicted.captions}
 
     if rule is Rule.argmax:
@@ -227,7 +228,7 @@ def _collect_clip(number: int, prediction: Record | None, truth: Record, rule: R
     coverage = Coverage(
         clips=1,
         clips_without_results=int(prediction is None),
-        annotated_tracks=len(clip.tracks),
+        annotated_tracks=len(tracks),
         captioned_tracks=len(references),
         found_tracks=len(set(found.values())),
         predicted_tracks=len(predicted_tracks),
