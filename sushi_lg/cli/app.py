@@ -33,6 +33,7 @@ VERBS: dict[str, str] = {
     "doctor": "Check a data set: what is wrong, where, and the fix.",
     "bench": "Measure speed and memory, and what bounds them.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
+    "evaluate-semantics": "Score what was said about clips: captions, interactions and summaries.",
     "pack": "Pack results for a leaderboard; refuse what its server would reject.",
     "validate": "Check an archive for a leaderboard.",
     "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code, or of fast-reid, into ours.",
