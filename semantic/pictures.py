@@ -1,7 +1,7 @@
 """The pixels of one clip, for describers: read when somebody looks, kept within a budget, never decoded twice in vain.
 
 Images are read one by one. A video can only be read from its beginning, so the frames that will be asked for are
-announced first (``expect``), and one pass over the video gets them all; what does not fit into the budget waits in a
+announced first (``expect``) and kept when the reader passes them; what does not fit into the budget waits in a
 temporary file.
 """
 
@@ -49,9 +49,15 @@ class Reader(Protocol):
     def content_key(self) -> str:
         """Return a digest of the pixels, or of the files they come from."""
 
+    def close(self) -> None:
+        """Let go of files."""
+
 
 class SourceReader:
     """Frames of a video, image folder or sequence folder.
+
+    A video is read on from where the last call stopped, and from its beginning only for frames before that. Broken
+    frames that nobody asks for do not matter.
 
     Args:
         source: The pictures.
@@ -60,20 +66,47 @@ class SourceReader:
 
     def __init__(self, source: FrameSource, first: int = 0) -> None:
         self._source, self._first = source, first
+        self._stops = source.on_bad_image == "error"
+        self._stream: Iterator[tuple[int, Picture | None]] | None = None
+        self._next = 0
         self.is_sequential = isinstance(source, VideoFrames)
+        if self.is_sequential:
+            source.on_bad_image = "skip"
 
     def read(self, numbers: Sequence[int]) -> Iterator[tuple[int, Picture]]:
         """Yield frames, see ``Reader``."""
-        wanted = set(numbers)
-        spans = [(min(wanted), max(wanted) + 1)] if self.is_sequential and wanted else [(n, n + 1) for n in numbers]
-        for first, stop in spans:
-            for number, picture in self._source.read(first + self._first, stop + self._first):
-                if picture is not None and number - self._first in wanted:
-                    yield number - self._first, picture
+        if not self.is_sequential:
+            for wanted in numbers:
+                for _, picture in self._source.read(wanted + self._first, wanted + self._first + 1):
+                    if picture is not None:
+                        yield wanted, picture
+            return
+        for wanted in numbers:
+            picture = self._advance(wanted)
+            if picture is not None:
+                yield wanted, picture
+            elif self._stops:
+                place = wanted + self._first
+                reason = self._source.skipped.get(place, "the file ends before it")
+                raise DataError(f"{self._source.path}: frame {place}: {reason}", SKIP_REMEDY)
 
     def content_key(self) -> str:
         """Return a digest of the files and of where the clip begins."""
         return hashlib.sha256(f"{self._source.content_key()} {self._first}".encode()).hexdigest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._stream = None
+
+    def _advance(self, wanted: int) -> Picture | None:
+        if self._stream is None or wanted < self._next:
+            self._stream = self._source.read(wanted + self._first)
+        for number, picture in self._stream:
+            self._next = number - self._first + 1
+            if number - self._first == wanted:
+                return picture
+        self._stream = None
+        return None
 
 
 class FileReader:
@@ -104,6 +137,9 @@ class FileReader:
         """Return a digest of the files, whatever they are called."""
         return hashlib.sha256("".join(source.content_key() for source in self._sources).encode()).hexdigest()
 
+    def close(self) -> None:
+        """Do nothing: no file stays open."""
+
 
 class MemoryReader:
     """Frames that are there already.
@@ -128,6 +164,9 @@ class MemoryReader:
         for frame in self._frames:
             digest.update(repr(frame.shape).encode() + frame.tobytes())
         return digest.hexdigest()
+
+    def close(self) -> None:
+        """Do nothing: there is no file."""
 
 
 class ClipPictures:
@@ -155,6 +194,7 @@ class ClipPictures:
         self._table = box_table(clip)
         self._expected: set[int] = set()
         self._kept: dict[int, Picture] = {}
+        self._loose: list[int] = []  # kept, but the first to go
         self._size = 0
         self._folder: Path | None = None
         self._key = ""
@@ -178,8 +218,9 @@ class ClipPictures:
         found = {number: self._kept[number] for number in wanted if number in self._kept}
         missing = [number for number in wanted if number not in found]
         if missing:
-            more = self._expected - self._kept.keys() if self._reader.is_sequential else set()
-            for number, picture in self._reader.read(sorted({*missing, *more})):
+            # what others will ask for is taken along where the reader passes it anyhow
+            passed = {n for n in self._expected if n <= missing[-1]} if self._reader.is_sequential else set()
+            for number, picture in self._reader.read(sorted({*missing, *(passed - self._kept.keys())})):
                 kept = self._keep(number, picture)
                 if number in missing:
                     found[number] = kept
@@ -221,7 +262,9 @@ class ClipPictures:
 
     def close(self) -> None:
         """Forget all frames."""
+        self._reader.close()
         self._kept.clear()
+        self._loose.clear()
         self._size = 0
         if self._folder is not None:
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -233,19 +276,22 @@ class ClipPictures:
         return {one: self._table.boxes_xyxy[row] for one, row in rows.items() if row is not None}
 
     def _keep(self, number: int, picture: Picture) -> Picture:
-        """Keep a frame in memory or, beyond the budget, what can be read again elsewhere: in a file, or not at all."""
+        """Keep a frame within the budget: announced frames of a video in a file beyond it, others instead of older."""
         if number in self._kept:
             return self._kept[number]
-        if not self._reader.is_sequential:
-            while self._kept and self._size + picture.nbytes > self._budget:
-                oldest = next(iter(self._kept))
-                self._size -= self._kept.pop(oldest).nbytes
-        elif self._size + picture.nbytes > self._budget:
+        picture.setflags(write=False)
+        lasts = self._reader.is_sequential and number in self._expected
+        while self._loose and self._size + picture.nbytes > self._budget:
+            self._size -= self._kept.pop(self._loose.pop(0)).nbytes
+        if self._size + picture.nbytes > self._budget:
+            if not lasts:
+                return picture
             self._folder = self._folder or Path(tempfile.mkdtemp(prefix="sushi-lg-frames-"))
             np.save(self._folder / f"{number}.npy", picture)
             self._kept[number] = np.load(self._folder / f"{number}.npy", mmap_mode="r")
             return self._kept[number]
-        picture.setflags(write=False)
+        if not lasts:
+            self._loose.append(number)
         self._kept[number] = picture
         self._size += picture.nbytes
         return picture

@@ -228,7 +228,8 @@ class _Maker:
             return ClipReport(source.name, path, "failed", error=str(error))
         if pictures is not None:
             pictures.outlines, pictures.config = plan.outlines, self._config.views
-            pictures.expect(plan.frames)
+            if self._describer.needs_pictures:  # others may look at some, but not at views
+                pictures.expect(plan.frames)
         return _Work(clip, pictures, plan, origin, path, key)
 
     @property
@@ -237,7 +238,7 @@ class _Maker:
 
     def _plan(self, clip: Clip, pictures: ClipPictures | None) -> Plan:
         plan = make_plan(clip, self._config, self._shortlist)
-        if pictures is None or not self._skip_bad_images:
+        if pictures is None or not (self._skip_bad_images and self._describer.needs_pictures):
             return plan
         bad: frozenset[int] = frozenset()
         for _ in range(_ROUNDS):
