@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 _WIDEST = 0.72  # columns over rows of the box of an upright person
 _CLOTHES = ("upper", "lower")
-_AT_ONCE = 16  # pictures held in memory
+_AT_ONCE = 2e8  # bytes of pictures asked for together
 _LIGHT_PICTURES = 12
 _STILL_WINDOW = 6  # steps: three seconds in which a camera that does not stand still gets somewhere
 
@@ -83,7 +83,7 @@ def look(
     lit = set(sorted(wanted)[:: max(1, len(wanted) // _LIGHT_PICTURES)])
     follower = _Follower(clip) if camera else None
     best, light = BestViews(), []
-    for number, picture in _frames(pictures, sorted({*wanted, *(follower.numbers if follower else ())})):
+    for number, picture in _frames(clip, pictures, sorted({*wanted, *(follower.numbers if follower else ())})):
         for candidate in wanted.get(number, ()):
             view = look_at(picture, candidate, settings)
             if view is not None:
@@ -145,10 +145,11 @@ class _Follower:
         return back[:, :2]
 
 
-def _frames(pictures: Pictures, numbers: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
-    """Yield number and picture, a few at a time."""
-    for start in range(0, len(numbers), _AT_ONCE):
-        some = numbers[start : start + _AT_ONCE]
+def _frames(clip: Clip, pictures: Pictures, numbers: list[int]) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+    """Yield number and picture, as many at a time as memory allows."""
+    few = max(4, int(_AT_ONCE / (3 * float(clip.sizes.max(axis=0).prod()) + 1)))
+    for start in range(0, len(numbers), few):
+        some = numbers[start : start + few]
         there = pictures.frames(some)
         yield from ((number, there[number]) for number in some)
 

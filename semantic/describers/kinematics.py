@@ -1,8 +1,8 @@
 """Where people are and how they move, from boxes: heights of people as a ruler, seconds as a clock.
 
-A standing person's height in pixels says how far away the person is. Where the boxes of a clip agree, height is a
-straight line over the row of the feet (a camera that looks over flat ground), and a person cut off by something in
-front is placed by that line; where they do not agree, everybody's own height is the ruler. Positions are in heights of
+A standing person's height in pixels says how far away the person is. Over flat ground it is proportional to how far the
+feet are below the horizon, so one row of the horizon explains the boxes of a clip, and the feet alone say where people
+are, children too; where no horizon explains them, everybody's own height is the ruler. Positions are in heights of
 people, about 1.7 m: to the right, and away from the camera. How wide the lens is, nobody says; it is taken as long as
 the picture is wide, so distances in depth are right within a factor of about 1.5, and rules ask for the row of the feet
 or the size to have changed visibly before they speak of depth.
@@ -32,9 +32,11 @@ _BRIDGE = 2.0  # seconds without boxes that are bridged by a straight line
 
 EDGE = 0.012  # share of the picture: closer to its border a box is cut off
 _WHOLE_RATIO = (0.78, 1.25)  # of a height to the ruler, over the usual ratio of that person
-_ROUNDS = 15
-_LEAST_SAMPLES = 12
-_LEAST_SPREAD = 0.06  # of the rows of feet, as a share of the picture
+_LEAST_SAMPLES, _MOST_SAMPLES = 3, 20  # of a person: fewer say nothing about the ruler, more do not say more
+_HORIZONS = 121
+_NOISE = 0.04  # of the logarithm of a height
+_DIFFERENCE = 0.12  # between adults, of the logarithm
+_LEVEL, _TILT = 0.35, 0.25  # where horizons are, and how far from there, as shares of the picture
 _MOST_SCATTER = 0.12
 
 _STILL, _MOVING = 0.16, 0.32  # heights a second: below one stands, above the other walks
@@ -130,12 +132,15 @@ def find_paths(clip: Clip, camera: NDArray[np.float64] | None = None, *, static:
     """
     times = sample_times(clip)
     frame_size = clip.sizes.max(axis=0).astype(np.float64) if clip.length else np.ones(2)
-    is_static = camera is None or bool(np.isfinite(camera).all() and np.allclose(camera, np.eye(2, 3)))
     raw = {track.track_id: _sample(track, times, clip, frame_size) for track in clip.tracks}
-    line = _ruler(list(raw.values()), frame_size[1]) if is_static else None
+    if camera is not None:
+        raw = {key: _steady(one, camera) for key, one in raw.items()}
+    line = _ruler(list(raw.values()), frame_size[1])
     paths = {}
     for track in clip.tracks:
-        paths[track.track_id] = _path(raw[track.track_id], track, clip, times, frame_size, line, camera)
+        one = raw[track.track_id]
+        followed = camera is None or bool(np.isfinite(camera[np.isfinite(one.x)]).all())
+        paths[track.track_id] = _path(one, track, clip, frame_size, line, facing_known=followed)
     if camera is None and not static and _shifts_together(list(paths.values())):
         paths = {key: _without_direction(path) for key, path in paths.items()}
     return paths
@@ -206,90 +211,102 @@ def _local_line(
     return np.asarray(mean_v - slope * mean_t)
 
 
-def _ruler(samples: list[_Samples], rows: float) -> tuple[float, float] | None:
-    """Return slope and intercept of height over row of the feet, or None where boxes do not agree on a line."""
-    if not samples:
+@dataclass(frozen=True)
+class _Ruler:
+    """Height of a standing adult at a row of the feet: ``slope * (row - horizon)``, in pixels."""
+
+    horizon: float
+    slope: float
+
+    def at(self, foot: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray(self.slope * np.maximum(foot - self.horizon, 1.0))
+
+
+def _ruler(samples: list[_Samples], rows: float) -> _Ruler | None:
+    """Return the ruler that explains the heights best, or None where nobody is whole or heights scatter too much.
+
+    One row of the horizon is looked for, and one height for each person, as children are smaller. What speaks for a
+    row: heights of a person who comes nearer, equal heights of most people, and that cameras are held about level.
+    """
+    people = []
+    for one in samples:
+        good = np.nan_to_num(one.whole) > 0.5
+        if good.sum() >= _LEAST_SAMPLES:
+            people.append((one.foot[good], np.log(np.maximum(one.height[good], 2.0))))
+    if not people:
         return None
-    foot = np.concatenate([one.foot for one in samples])
-    height = np.concatenate([one.height for one in samples])
-    good = np.concatenate([one.whole for one in samples]) > 0.9
-    foot, height = foot[good], height[good]
-    if len(foot) < _LEAST_SAMPLES or np.subtract(*np.percentile(foot, (95, 5))) < _LEAST_SPREAD * rows:
+    top = min(float(foot.min() - 0.3 * np.exp(np.median(height))) for foot, height in people)
+    best: tuple[float, float, float, float] | None = None
+    for horizon in np.linspace(-rows, top, _HORIZONS) if top > -rows else ():
+        logs = [height - np.log(foot - horizon) for foot, height in people]
+        tall = np.array([np.median(one) for one in logs])
+        away = [np.minimum(np.abs(one - middle) / _NOISE, 3.0) for one, middle in zip(logs, tall, strict=True)]
+        usual = float(np.median(tall))
+        cost = sum(min(len(one), _MOST_SAMPLES) * float((one**2).mean()) for one in away)
+        cost += float((np.minimum(np.abs(tall - usual) / _DIFFERENCE, 2.0) ** 2).sum())
+        cost += ((horizon / rows - _LEVEL) / _TILT) ** 2
+        scatter = float(np.median(np.concatenate(away))) * _NOISE
+        if best is None or cost < best[0]:
+            best = cost, float(horizon), usual, scatter
+    if best is None or best[3] > _MOST_SCATTER:
         return None
-    design = np.stack([foot, np.ones_like(foot)], axis=1)
-    weight = np.ones_like(foot)
-    for _ in range(_ROUNDS):
-        root = weight**0.5
-        line = np.linalg.lstsq(design * root[:, None], height * root, rcond=None)[0]
-        away = np.abs(height - design @ line)
-        weight = 1 / (1 + (away / (np.median(away) + 0.02 * np.median(height))) ** 2)
-    slope, start = (float(one) for one in line)
-    if slope < 0.02 or np.median(away) > _MOST_SCATTER * np.median(height):
-        return None
-    return slope, start
+    return _Ruler(best[1], float(np.exp(best[2])))
+
+
+def _steady(raw: _Samples, camera: NDArray[np.float64]) -> _Samples:
+    """Return samples as they would lie in the first picture; as they were where the camera is not known."""
+    there = np.where(np.isfinite(camera), camera, np.eye(2, 3))
+    points = np.stack([raw.x, raw.foot], axis=1)
+    moved = np.einsum("kij,kj->ki", there[:, :, :2], points) + there[:, :, 2]
+    zoom = np.sqrt(np.abs(np.linalg.det(there[:, :, :2])))
+    return replace(raw, x=moved[:, 0], foot=moved[:, 1], height=raw.height * zoom, width=raw.width * zoom)
 
 
 def _path(
-    raw: _Samples,
-    track: Track,
-    clip: Clip,
-    times: NDArray[np.float64],
-    size: NDArray[np.float64],
-    line: tuple[float, float] | None,
-    camera: NDArray[np.float64] | None,
+    raw: _Samples, track: Track, clip: Clip, size: NDArray[np.float64], line: _Ruler | None, *, facing_known: bool
 ) -> Path:
     seen = np.isfinite(raw.x)
     whole = np.nan_to_num(raw.whole) > 0.5
     cut = bool(seen.any() and whole[seen].mean() < 0.5)
     good = seen if cut else seen & whole
-    foot, scale = raw.foot.copy(), raw.height.copy()
+    x, foot, scale = raw.x.copy(), raw.foot.copy(), raw.height.copy()
     with np.errstate(invalid="ignore"):
         upright = raw.width < _SLIM * raw.height
-    if line is not None and not cut:
-        ruler = line[0] * foot + line[1]
-        ratio = np.where(ruler > 4, scale / np.maximum(ruler, 4.0), np.nan)
-        usual = np.nanmedian(ratio[good]) if np.isfinite(ratio[good]).any() else np.nan
+    if line is not None and not cut and good.any():
+        ruler = line.at(foot)
+        ratio = scale / ruler
+        usual = np.median(ratio[good])
         with np.errstate(invalid="ignore"):
             good &= (ratio > _WHOLE_RATIO[0] * usual) & (ratio < _WHOLE_RATIO[1] * usual)
             upright &= ratio > _UPRIGHT * usual
         scale = ruler
     else:
         scale = _median_of_three(scale, good)
-    x = raw.x.copy()
     x[~good], foot[~good], scale[~good] = np.nan, np.nan, np.nan
-    facing = True
-    if camera is not None:
-        facing = bool(np.isfinite(camera[seen]).all())
-        there = np.nan_to_num(camera) if facing else np.tile(np.eye(2, 3), (len(times), 1, 1))
-        points = np.stack([x, foot], axis=1)
-        moved = np.einsum("kij,kj->ki", there[:, :, :2], points) + there[:, :, 2]
-        x, foot = moved[:, 0], moved[:, 1]
-        scale = scale * np.sqrt(np.abs(np.linalg.det(there[:, :, :2])))
     columns = _bridge(np.stack([x, foot, np.log(np.maximum(scale, 2.0))], axis=1))
     x, foot, scale = columns[:, 0], columns[:, 1], np.exp(columns[:, 2])
-    known = np.isfinite(x)
     focal = float(size.max())
     place = np.stack([(x - size[0] / 2) / scale, focal / scale], axis=1)
     velocity = _velocity(place)
     samples = np.flatnonzero(seen)
     first, last = (int(samples[0]), int(samples[-1])) if len(samples) else (0, -1)
-    path = Path(
-        track.track_id,
-        known,
-        place,
-        velocity,
-        np.stack([x, foot], axis=1),
-        scale,
-        _moving(velocity, scale, focal),
-        upright,
-        cut,
-        first,
-        last,
-        _side(track.boxes_xyxy[0], size) if track.frame[0] > 0.5 * clip.frame_rate else "",
-        _side(track.boxes_xyxy[-1], size) if clip.length - 1 - track.frame[-1] > 0.5 * clip.frame_rate else "",
-        facing,
+    begins, ends = track.frame[0] / clip.frame_rate, (clip.length - 1 - track.frame[-1]) / clip.frame_rate
+    return Path(
+        track_id=track.track_id,
+        known=np.isfinite(x),
+        place=place,
+        velocity=velocity,
+        pixel=np.stack([x, foot], axis=1),
+        scale=scale,
+        moving=_moving(velocity, scale, focal),
+        upright=upright,
+        cut=cut,
+        first=first,
+        last=last,
+        enters=_side(track.boxes_xyxy[0], size) if begins > STEP else "",
+        exits=_side(track.boxes_xyxy[-1], size) if ends > STEP else "",
+        facing_known=facing_known,
     )
-    return path
 
 
 def _median_of_three(values: NDArray[np.float64], good: NDArray[np.bool_]) -> NDArray[np.float64]:
