@@ -492,11 +492,12 @@ def _load(folder: Path, dtype: torch.dtype) -> tuple[Any, Any]:
         )
     try:
         import transformers
-
-        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        from huggingface_hub.errors import StrictDataclassError
     except ImportError as error:
         raise WeightsError(f"{folder}: transformers cannot be imported ({error})", _INSTALL) from error
-    except (OSError, ValueError, KeyError) as error:
+    try:
+        config = transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError, TypeError, StrictDataclassError) as error:
         raise WeightsError(f"{folder}/config.json: {first_line(error)}", "copy the file again") from error
     if config.model_type not in FAMILIES:
         raise WeightsError(

@@ -14,7 +14,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-_MARKUP = re.compile(r"<(?=[/|\w])|(?<=\|)>|\[(?=/?[A-Z_]+\])")
+_MARKUP = re.compile(r"<(?=[/|A-Za-z_])|(?<=\|)>|\[(?=/?[A-Z_]+\])")
 _LONGEST_REPLY = 4000
 
 
