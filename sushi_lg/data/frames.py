@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from sushi_lg.data.ahead import in_background, map_ahead, placed
 from sushi_lg.data.files import visible_children
 from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
+from sushi_lg.data.layouts import layout_of
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import Sequence, nearest_folder, open_sequence
 from sushi_lg.data.video import LostFrame, VideoInfo, decode_frames, picture_of, probe_video
@@ -233,7 +234,7 @@ def open_frames(
 
     Args:
         path: A video file, a folder of numbered images, or a sequence folder: ``seqinfo.ini`` and images in ``img1/``
-            or a video file inside that is named like the folder.
+            (where the data set has them elsewhere: there), or a video file inside that is named like the folder.
         frames: Where the pictures of a sequence folder are, when they are elsewhere: a video file named like the
             sequence, or a folder that holds such a video or such a folder of images.
         frame_rate: Overrides what the file says, more than 0; has to be given for a folder of images.
@@ -247,7 +248,7 @@ def open_frames(
         raise DataError(f"{path}: no such file or folder", nearest_folder(path))
     if frame_rate is not None and not (math.isfinite(frame_rate) and frame_rate > 0):
         raise DataError(f"{path}: {frame_rate:g} frames a second", "give a frame rate above 0, e.g. 25")
-    is_sequence = (path / "seqinfo.ini").is_file() or (path / "img1").is_dir()
+    is_sequence = (path / "seqinfo.ini").is_file() or (path / layout_of(path).image_folder).is_dir()
     if frames is not None and not is_sequence:
         raise DataError(f"{path}: has its own pictures, so {frames} would not be looked at", "leave out --frames")
     if path.is_file():

@@ -43,6 +43,8 @@ class Layout:
         image_digits: Digits of the frame number in an image name, padded with zeros.
         image_extension: Extension with the dot, where seqinfo.ini does not name one.
         first_image: Number of the first image.
+        sparse_images: Images are called by numbers that may have gaps, and ground truth counts by them: see
+            ``sushi_lg.data.sparse_frames``. Digits and first number mean nothing then.
         has_seqinfo: Whether sequences come with a seqinfo.ini.
         frame_rate: Frames per second where files do not say; None = must be given.
         person_classes: Classes whose boxes carry an identity for training; None = every row is a person.
@@ -51,6 +53,7 @@ class Layout:
         zero_flag_is_ignored: Rows with flag 0 carry no identity (only where there is no class column to tell).
         hidden_people_annotated: See ``Conventions``.
         return_is_new_identity: See ``Conventions``.
+        own_files: Files that a sequence of no other data set has.
         name_suffixes: Suffixes under which one video occurs several times, preferred one first.
         trackeval_benchmark: ``BENCHMARK`` for TrackEval's MotChallenge2DBox.
     """
@@ -61,6 +64,7 @@ class Layout:
     image_digits: int = 6
     image_extension: str = ".jpg"
     first_image: int = 1
+    sparse_images: bool = False
     has_seqinfo: bool = True
     frame_rate: float | None = None
     person_classes: tuple[int, ...] | None = None
@@ -69,6 +73,7 @@ class Layout:
     zero_flag_is_ignored: bool = False
     hidden_people_annotated: bool = True
     return_is_new_identity: bool = False
+    own_files: tuple[str, ...] = ()
     name_suffixes: tuple[str, ...] = ()
     trackeval_benchmark: str = "custom"
 
@@ -149,9 +154,11 @@ LAYOUTS: dict[str, Layout] = {
             "BenSMOT",
             image_folder="imgs",
             image_digits=3,
+            sparse_images=True,
             has_seqinfo=False,
             frame_rate=2.0,
             hidden_people_annotated=False,
+            own_files=("instance_captions.txt", "interactions.graphml", "video_caption.txt"),
             trackeval_benchmark="BenSMOT",
         ),
         Layout("custom"),
@@ -163,7 +170,8 @@ def layout_of(path: str | Path) -> Layout:
     """Guess the data set from the folder names of ``path``; ``custom`` when nothing matches.
 
     A folder called like a data set decides, the deepest first; otherwise a last folder such as ``MOT17-xx`` or
-    ``dancetrackxxxx`` that begins with the name of a data set and a number.
+    ``dancetrackxxxx`` that begins with the name of a data set and a number; otherwise a file that only sequences of one
+    data set have.
     """
     parts = [part.lower() for part in Path(path).absolute().parts]
     for part in reversed(parts):
@@ -172,6 +180,9 @@ def layout_of(path: str | Path) -> Layout:
                 return layout
     for layout in LAYOUTS.values():
         if re.match(rf"{re.escape(layout.name.lower())}[-_]?\d", parts[-1]):
+            return layout
+    for layout in LAYOUTS.values():
+        if any((Path(path) / name).is_file() for name in layout.own_files):
             return layout
     return LAYOUTS["custom"]
 

@@ -22,6 +22,7 @@ from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.layouts import Layout, layout_of
 from sushi_lg.data.mot_format import MotTable, OnBadRow, read_table
+from sushi_lg.data.sparse_frames import numbered_pictures, read_sparse_ground_truth
 from sushi_lg.errors import DataError
 
 if TYPE_CHECKING:  # torch is slow to import, and listing sequences does not need it
@@ -47,6 +48,7 @@ class SequenceInfo:
         image_folder: Folder of the frames, which may be absent.
         image_extension: Extension with the dot.
         layout: The data set's conventions.
+        image_names: Files of the frames in their order, where the layout's numbering may have gaps; else empty.
     """
 
     name: str
@@ -58,6 +60,7 @@ class SequenceInfo:
     image_folder: Path
     image_extension: str
     layout: Layout
+    image_names: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,17 @@ class Sequence:
 
     def image_path(self, frame: int) -> Path:
         """Return the path of the picture of ``frame`` (0-based in the view); it may not exist."""
+        if self.info.image_names:
+            return self.info.image_folder / self.info.image_names[self.first - 1 + frame]
         name = self.info.layout.image_name(self.first + frame, self.info.image_extension)
         return self.info.image_folder / name
+
+    @property
+    def image_numbers(self) -> NDArray[np.int64] | None:
+        """(T,) numbers of the pictures of the whole video, where they may have gaps; else None."""
+        if not self.info.image_names:
+            return None
+        return np.array([int(Path(name).stem) for name in self.info.image_names], dtype=np.int64)
 
     @property
     def has_images(self) -> bool:
@@ -238,19 +250,37 @@ class Sequence:
     def load_ground_truth(self, rows: RowChoice = "all", on_bad_row: OnBadRow = "error") -> MotTable:
         """Read the ground truth of the view; frames renumbered from 1, boxes as in the file.
 
+        Where numbers of frames may have gaps, they become the ranks of the pictures; what is wrong with rows there is
+        the state in which the data set is published, so they are mended or left out whatever ``on_bad_row`` says.
+
         Args:
             rows: 'all' of the file; 'identities': persons of any kind, what training needs; 'scored': what metrics
                 expect to be found.
             on_bad_row: See ``read_table``.
         """
-        table = read_table(
-            self.ground_truth_path, "ground_truth", on_bad_row=on_bad_row, sequence_length=self.info.length
-        )
+        if self.info.layout.sparse_images:
+            table = self._sparse_ground_truth()
+        else:
+            table = read_table(
+                self.ground_truth_path, "ground_truth", on_bad_row=on_bad_row, sequence_length=self.info.length
+            )
         table = self._renumbered(table)
         if rows == "identities":
             return table.select(self.info.layout.identity_rows(table))
         if rows == "scored":
             return table.select(self.info.layout.scored_rows(table))
+        return table
+
+    def _sparse_ground_truth(self) -> MotTable:
+        table, faults = read_sparse_ground_truth(self.ground_truth_path, self.image_numbers)
+        for fault, count in sorted(faults.items()):
+            warn_once(logger, f"{table.path}: {count} {fault}")
+        beyond = table.frame > self.info.length
+        if beyond.any():
+            raise DataError(
+                f"{table.path}:{table.line[beyond][0]}: frame {table.frame[beyond][0]} of {self.info.length}",
+                f"check seqLength in {self.info.root / 'seqinfo.ini'}",
+            )
         return table
 
     def _in_view(self, table: MotTable) -> NDArray[np.bool_]:
@@ -302,6 +332,12 @@ def open_sequence(
             raise DataError(f"{root}: not a sequence (no seqinfo.ini, det/, gt/ or images)", _sequences_below(root))
         for key, value in _deduced(root, image_folder, layout).items():
             values.setdefault(key, value)
+    image_names = tuple(path.name for path in _images_in(image_folder, layout)) if layout.sparse_images else ()
+    if image_names and int(values.setdefault("seqLength", len(image_names))) != len(image_names):
+        raise DataError(
+            f"{image_folder}: {len(image_names)} numbered images, but seqLength is {int(values['seqLength'])}",
+            "copy the missing images, or correct seqLength",
+        )
     missing = [key for key in ("frameRate", "seqLength", "imWidth", "imHeight") if key not in values]
     if missing:
         if ini.is_file():
@@ -323,6 +359,7 @@ def open_sequence(
         image_folder=image_folder,
         image_extension=str(values.get("imExt", layout.image_extension)),
         layout=layout,
+        image_names=image_names,
     )
     return Sequence(info, first=1, length=info.length)
 
@@ -399,15 +436,22 @@ def _inside(root: Path, name: str, source: Path) -> Path:
     return root / candidate
 
 
+def _images_in(folder: Path, layout: Layout) -> list[Path]:
+    """Return the images of a sequence in the order of its frames; none if there is no such folder."""
+    if layout.sparse_images:
+        return list(numbered_pictures(folder).paths)
+    if not folder.is_dir():
+        return []
+    return [path for path in visible_children(folder, logger) if path.suffix.lower() in IMAGE_EXTENSIONS]
+
+
 def _deduced(root: Path, image_folder: Path, layout: Layout) -> dict[str, str | float | int]:
     """Return what images, boxes and the layout tell about a folder without seqinfo.ini."""
     found: dict[str, str | float | int] = {}
     if layout.frame_rate is not None:
         found["frameRate"] = layout.frame_rate
         warn_once(logger, f"{root}: no frame rate stated, {layout.frame_rate:g} taken for {layout.name}")
-    images: list[Path] = []
-    if image_folder.is_dir():
-        images = [p for p in visible_children(image_folder, logger) if p.suffix.lower() in IMAGE_EXTENSIONS]
+    images = _images_in(image_folder, layout)
     if images:
         found["seqLength"] = len(images)
         found["imWidth"], found["imHeight"] = image_size(images[0])

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bensmot_miniature import write_miniature
 
 from sushi_lg.data.doctor import Finding, examine
 from sushi_lg.errors import DataError
@@ -139,3 +140,12 @@ def test_the_four_known_twins_are_found(shared_data: Path) -> None:
         ("ETH-Pedcross2", "MOT17-05"),
         ("Venice-2", "MOT17-02"),
     }
+
+
+def test_faults_a_data_set_is_known_for_are_warnings(tmp_path: Path) -> None:
+    findings = examine(write_miniature(tmp_path))
+    assert not [finding for finding in findings if finding.severity == "error"]
+    assert sorted(finding.message for finding in findings if finding.severity == "warning") == [
+        "1 boxes of negative size, turned round",
+        "1 rows of frames without a picture, left out",
+    ]

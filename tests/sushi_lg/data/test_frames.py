@@ -11,6 +11,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from bensmot_miniature import FIRST, write_miniature
 from numpy.typing import NDArray
 from pictures import copy_packets, moving_squares, packet_places, textured, write_images, write_lossless
 
@@ -395,3 +396,10 @@ def test_real_videos(shared_data: Path) -> None:
     plain = [int(picture.sum()) for _, picture in source.read() if picture is not None]
     assert plain == [total for _, total in source.read_ahead(lambda _, picture: int(picture.sum()))]
     assert len(set(plain)) == 71
+
+
+def test_a_clip_whose_pictures_have_numbers_with_gaps(tmp_path: Path) -> None:
+    source = open_frames(write_miniature(tmp_path) / "test" / FIRST)
+    assert (source.length, source.frame_rate) == (5, 2.0)
+    shades = [int(picture.mean()) for _, picture in source.read() if picture is not None]
+    assert shades == [0, 40, 80, 120, 160]

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from bensmot_miniature import FIRST, write_miniature
 
 from sushi_lg.data.gallery import GalleryAbout, detections_key, write_gallery
 from sushi_lg.data.image_size import image_size
@@ -267,3 +268,30 @@ def test_vectors_follow_their_rows_into_views(tmp_path: Path) -> None:
     sequence.detections_path().write_text(det.replace("9,9,5,5", "9,9,5,6"))
     with pytest.raises(DataError, match="other boxes"):
         sequence.load_detections(galleries=tmp_path / "looks")
+
+
+def test_numbers_with_gaps_become_ranks_in_pictures_and_ground_truth(tmp_path: Path) -> None:
+    root = write_miniature(tmp_path) / "test" / FIRST
+    moved = tmp_path / "elsewhere" / "clip"  # its files tell what it is, not the name of a folder
+    moved.parent.mkdir()
+    root.rename(moved)
+    sequence = open_sequence(moved)
+    assert (sequence.length, sequence.info.frame_rate, sequence.info.width) == (5, 2.0, 160)
+    assert [sequence.image_path(k).name for k in range(5)] == ["001.jpg", "002.jpg", "004.jpg", "006.jpg", "007.jpg"]
+    truth = sequence.load_ground_truth("scored")
+    assert [(f, i) for f, i in zip(truth.frame.tolist(), truth.track_id.tolist(), strict=True) if i == 2] == [
+        (1, 2), (3, 2), (4, 2), (2, 2),
+    ]  # fmt: skip
+    assert (truth.boxes_ltwh[truth.track_id == 2] == [101, 21, 30, 80]).all()
+    later = sequence.view(3, 3)
+    assert later.image_path(0).name == "004.jpg" and set(later.load_ground_truth().frame.tolist()) == {1, 2, 3}
+
+
+def test_a_length_that_is_not_that_of_the_pictures_is_refused(tmp_path: Path) -> None:
+    root = write_miniature(tmp_path) / "test" / FIRST
+    with pytest.raises(DataError, match="5 numbered images, but seqLength is 7"):
+        open_sequence(root, length=7)
+    for path in (root / "imgs").iterdir():
+        path.unlink()
+    with pytest.raises(DataError, match=r"gt.txt:4: frame 6 of 5"):
+        open_sequence(root, length=5, width=1, height=1).load_ground_truth()
