@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -14,11 +15,21 @@ from sushi_lg.cli.progress import show_progress
 
 if TYPE_CHECKING:
     from sushi_lg.simulation.scenes import Domain
+    from sushi_lg.simulation.social.world import SocialDomain
+
+_SOCIAL = "social"
+
+
+class SequenceLayout(enum.Enum):
+    """Whose files are written."""
+
+    mot = "mot"
+    bensmot = "bensmot"
 
 
 def simulate(
     domains: Annotated[
-        list[str], typer.Argument(metavar="DOMAIN... [key=value]...", help="plaza, stage, night or mall.")
+        list[str], typer.Argument(metavar="DOMAIN... [key=value]...", help="plaza, stage, night, mall or social.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="ROOT", help="Folder of the data set; for --data of others.")],
     split: Annotated[
@@ -26,15 +37,27 @@ def simulate(
     ] = "train",
     sequences: Annotated[int, typer.Option(metavar="N", min=1, help="How many of each domain.")] = 6,
     seed: Annotated[int, typer.Option(metavar="S", min=0, help="Of everything random.")] = 0,
+    layout: Annotated[
+        SequenceLayout, typer.Option(help="Whose files: MOTChallenge's, or BenSMOT's (social only).")
+    ] = SequenceLayout.mot,
 ) -> None:
     """Simulate people in scenes: writes sequences, their true descriptions, and a split file of each domain.
 
     A sequence that is complete is kept, and a run that was stopped goes on. Settings of the domains follow as
     key=value: frames=150 is the length, people=[12,18] a range from which each sequence draws its own number.
+    In social few people do something with each other: captions, summaries, interactions and acts are written, too.
     """
+    from sushi_lg.errors import ConfigError
     from sushi_lg.simulation.export import export_split
 
     names, overrides = split_words(domains, "names of domains")
+    if _SOCIAL in names:
+        if len(names) > 1:
+            raise ConfigError("social and other domains at once", "its settings are others; simulate it by itself")
+        _simulate_social(_social(overrides), out, split, sequences, seed, layout)
+        return
+    if layout is not SequenceLayout.mot:
+        raise ConfigError(f"--layout {layout.value}: {', '.join(names)} have no interactions", "only social has")
     for domain in [_domain(name, overrides) for name in names]:
         with show_progress(f"{domain.name} {split}", sequences * domain.frames) as update:
             exported = export_split(domain, out, split=split, sequences=sequences, seed=seed, done=update)
@@ -45,6 +68,29 @@ def simulate(
         typer.echo(f"wrote {listed} ({sum(not row.startswith('#') for row in rows)} sequences)")
 
 
+def _simulate_social(
+    domain: SocialDomain, out: Path, split: str, sequences: int, seed: int, layout: SequenceLayout
+) -> None:
+    from sushi_lg.simulation.social.export import export_social
+
+    with show_progress(f"{domain.name} {split}", sequences) as update:
+        exported = export_social(
+            domain, out, split=split, sequences=sequences, seed=seed, layout=layout.value, done=update
+        )
+    for one in exported:
+        typer.echo(f"{'kept' if one.reused else 'wrote'} {one.path}")
+    listed = out / f"{domain.name}-{split}.txt" if layout is SequenceLayout.mot else out / split
+    typer.echo(f"wrote {listed} ({sequences} sequences)")
+
+
+def _social(overrides: list[str]) -> SocialDomain:
+    from sushi_lg.config import load_config
+    from sushi_lg.simulation.social.world import SocialDomain
+
+    base = [f"{key}={json.dumps(value)}" for key, value in asdict(SocialDomain()).items()]
+    return load_config(SocialDomain, dotlist=[*base, *overrides])
+
+
 def _domain(name: str, overrides: list[str]) -> Domain:
     import difflib
 
@@ -53,9 +99,10 @@ def _domain(name: str, overrides: list[str]) -> Domain:
     from sushi_lg.simulation.scenes import DOMAINS, Domain
 
     if name not in DOMAINS:
-        near = difflib.get_close_matches(name, DOMAINS, n=1)
+        known = [*DOMAINS, _SOCIAL]
+        near = difflib.get_close_matches(name, known, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
-        raise ConfigError(f"{name!r} is no known domain", f"{hint}known: {', '.join(DOMAINS)}")
+        raise ConfigError(f"{name!r} is no known domain", f"{hint}known: {', '.join(known)}")
     # JSON is YAML, so the domain itself comes before the command line as settings like any other
     base = [f"{key}={json.dumps(value)}" for key, value in asdict(DOMAINS[name]).items()]
     return load_config(Domain, dotlist=[*base, *overrides])

@@ -14,7 +14,7 @@ import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import cv2
 import numpy as np
@@ -24,9 +24,13 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.data.mot_format import write_detections
 from sushi_lg.errors import DataError
 from sushi_lg.language.descriptions import Description, descriptions_path, write_descriptions
+from sushi_lg.simulation.detections import SimulatedDetections
 from sushi_lg.simulation.people import attributes, sentence
 from sushi_lg.simulation.scenes import Domain, scene_sentence
 from sushi_lg.simulation.world import VERSION, SimulatedClip, simulate
+
+if TYPE_CHECKING:
+    from sushi_lg.simulation.social.world import SocialClip
 
 DETECTIONS: Final = "simulated"
 MANIFEST: Final = "simulation.json"
@@ -70,32 +74,32 @@ def export_split(
     """
     root = Path(root)
     domain.validate()
-    for what, word in (("split", split), ("domain", domain.name)):
-        if not word.replace("-", "").replace("_", "").isalnum():
-            raise DataError(f"{what} {word!r} is no name of a folder", "use letters, digits, - and _")
-    if sequences < 1:
-        raise DataError(f"{sequences} sequences", "make at least one")
+    check_arguments(domain.name, split, sequences)
     exported = []
     for number in range(1, sequences + 1):
         settings = {"version": VERSION, "seed": seed, "split": split, "number": number, "domain": asdict(domain)}
         folder = root / domain.name / split / f"{domain.name}-{split}-{number:04d}"
         before = domain.frames * (number - 1)
         words = descriptions_path(root / DESCRIPTIONS, folder.name)
-        reused = _is_there(folder, settings)
+        reused = is_there(folder, settings)
         if not (reused and words.is_file()):
             clip = simulate(domain, split=split, number=number, seed=seed)
-            write_descriptions(words, describe(clip, dataset=domain.name, split=split, key=_key(settings)))
+            write_descriptions(words, describe(clip, dataset=domain.name, split=split, key=key_of(settings)))
             if not reused:
                 export_clip(clip, folder, settings, None if done is None else _behind(done, before))
         if done is not None:
             done(before + domain.frames)
         exported.append(Exported(folder, reused))
-    _write_split(root, domain.name, split)
+    write_split(root, domain.name, split)
     return exported
 
 
 def export_clip(
-    clip: SimulatedClip, folder: Path, settings: dict[str, Any], done: Callable[[int], None] | None = None
+    clip: SimulatedClip | SocialClip,
+    folder: Path,
+    settings: dict[str, Any],
+    done: Callable[[int], None] | None = None,
+    extra: Callable[[Path], None] | None = None,
 ) -> None:
     """Write one sequence to ``folder``, which must not exist.
 
@@ -104,6 +108,7 @@ def export_clip(
         folder: its place.
         settings: what it was made of, for the manifest.
         done: told how many frames are written.
+        extra: writes more into the folder, before it gets its place.
     """
     staged = folder.with_name(f".simulating-{folder.name}")
     shutil.rmtree(staged, ignore_errors=True)  # of a run that was killed
@@ -114,22 +119,30 @@ def export_clip(
         (staged / "img1" / f"{frame:06d}.jpg").write_bytes(encoded.tobytes())
         if done is not None:
             done(frame)
-    found = clip.detections
-    sizes = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
-    boxes_ltwh = np.concatenate([found.boxes_xyxy[:, :2], sizes], axis=1)
-    write_detections(staged / "det" / f"{DETECTIONS}.txt", found.frame, boxes_ltwh, found.score)
+    write_found(staged, clip.detections)
     (staged / "gt").mkdir()
     (staged / "gt" / "gt.txt").write_text(_ground_truth(clip), encoding="utf-8")
     (staged / "seqinfo.ini").write_text(_seqinfo(clip), encoding="utf-8")
     if clip.camera_steps is not None:
         write_camera(staged / "gmc.txt", clip.camera_steps)
+    if extra is not None:
+        extra(staged)
     (staged / MANIFEST).write_text(
-        json.dumps({"key": _key(settings), **settings}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
+        json.dumps({"key": key_of(settings), **settings}, indent=1, sort_keys=True) + "\n", encoding="utf-8"
     )
     staged.rename(folder)
 
 
-def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: str = "") -> list[Description]:
+def write_found(folder: Path, found: SimulatedDetections) -> None:
+    """Write detections into the folder of a sequence, where a tracker looks for them."""
+    sizes = found.boxes_xyxy[:, 2:] - found.boxes_xyxy[:, :2]
+    boxes_ltwh = np.concatenate([found.boxes_xyxy[:, :2], sizes], axis=1)
+    write_detections(folder / "det" / f"{DETECTIONS}.txt", found.frame, boxes_ltwh, found.score)
+
+
+def describe(
+    clip: SimulatedClip | SocialClip, *, dataset: str = "", split: str = "", key: str = ""
+) -> list[Description]:
     """Return what is true about the scene and everybody in it.
 
     Args:
@@ -166,13 +179,26 @@ def describe(clip: SimulatedClip, *, dataset: str = "", split: str = "", key: st
     return rows
 
 
+def check_arguments(domain: str, split: str, sequences: int) -> None:
+    """Check what becomes names of folders, and the number of sequences.
+
+    Raises:
+        DataError: a name that cannot be a folder; no sequence.
+    """
+    for what, word in (("split", split), ("domain", domain)):
+        if not word.replace("-", "").replace("_", "").isalnum():
+            raise DataError(f"{what} {word!r} is no name of a folder", "use letters, digits, - and _")
+    if sequences < 1:
+        raise DataError(f"{sequences} sequences", "make at least one")
+
+
 def _behind(done: Callable[[int], None], before: int) -> Callable[[int], None]:
     """Return what counts frames on from those of earlier sequences."""
     return lambda frame: done(before + frame)
 
 
-def _is_there(folder: Path, settings: dict[str, Any]) -> bool:
-    """Tell whether the sequence is complete.
+def is_there(folder: Path, settings: dict[str, Any]) -> bool:
+    """Tell whether a sequence made with these settings is there; what is there is complete.
 
     Raises:
         DataError: something else is in its place.
@@ -184,16 +210,17 @@ def _is_there(folder: Path, settings: dict[str, Any]) -> bool:
         key = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))["key"]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"{folder}: not made by `sushi-lg simulate`, or damaged", remedy) from error
-    if key != _key(settings):
+    if key != key_of(settings):
         raise DataError(f"{folder}: made with other settings (see its {MANIFEST})", remedy)
     return True
 
 
-def _key(settings: dict[str, Any]) -> str:
+def key_of(settings: dict[str, Any]) -> str:
+    """Return a digest of what a sequence is made of."""
     return hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()
 
 
-def _ground_truth(clip: SimulatedClip) -> str:
+def _ground_truth(clip: SimulatedClip | SocialClip) -> str:
     """Return rows ``frame,id,left,top,width,height,1,1,visibility``, 1-based, sorted by identity and frame."""
     staging, lines = clip.staging, []
     for k, t in np.argwhere(staging.is_inside).tolist():
@@ -203,7 +230,7 @@ def _ground_truth(clip: SimulatedClip) -> str:
     return "".join(lines)
 
 
-def _seqinfo(clip: SimulatedClip) -> str:
+def _seqinfo(clip: SimulatedClip | SocialClip) -> str:
     domain = clip.domain
     lines = {
         "name": clip.name,
@@ -217,7 +244,7 @@ def _seqinfo(clip: SimulatedClip) -> str:
     return "\n".join(["[Sequence]", *(f"{key}={value}" for key, value in lines.items())]) + "\n"
 
 
-def _write_split(root: Path, domain: str, split: str) -> None:
+def write_split(root: Path, domain: str, split: str) -> None:
     """List all complete sequences of a split, also those of an earlier run."""
     names = sorted(path.parent.name for path in (root / domain / split).glob(f"*/{MANIFEST}"))
     names = [name for name in names if not name.startswith(".")]

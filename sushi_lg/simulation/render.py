@@ -8,6 +8,7 @@ Shapes: H rows and W columns of a frame, P people, T frames.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 
 import cv2
@@ -23,6 +24,8 @@ from sushi_lg.simulation.staging import Staging, obstacle_corners
 _SHIFT: Final = 4
 _LONGEST_BLUR: Final = 15  # pixels
 _EXPOSED: Final = 0.5  # share of the time between two steps in which the sensor sees
+# (rng, scene, x, z of the ground or height of what stands behind it, in metres) -> albedo of every pixel
+Painter = Callable[[np.random.Generator, Scene, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
 class Renderer:
@@ -43,7 +46,7 @@ class Renderer:
         self._place, self._affines = walks.place, affines
         self._corners = obstacle_corners(scene)
         rng = np.random.default_rng(scene.seed)
-        self._steady, self._lamps = _background(rng, scene)
+        self._steady, self._lamps = self._background(rng)
         shape = (scene.camera.height_px * 3 // 2, scene.camera.width * 3 // 2, 3)
         self._grain = np.clip(np.round(rng.normal(0, scene.noise, shape)), -127, 127).astype(np.int16)
 
@@ -53,6 +56,10 @@ class Renderer:
         self._draw_all(canvas, frame)
         canvas = self._blurred(canvas, frame)
         return self._noisy(canvas, frame)
+
+    def _background(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+        """Return the whole picture without people, as ``background`` does."""
+        return background(rng, self._scene, _ground, _wall)
 
     def _seconds(self, frame: int) -> float:
         return frame / self._scene.domain.frame_rate
@@ -94,7 +101,12 @@ class Renderer:
                 float(staging.view[k, frame]),
                 staging.joints[k, frame],
             )
-            draw_figure(canvas, self._people[k], pose, light[index])
+            self._draw_person(canvas, k, frame, pose, light[index])
+
+    def _draw_person(
+        self, canvas: NDArray[np.uint8], k: int, frame: int, pose: Pose, light: NDArray[np.float64]
+    ) -> None:
+        draw_figure(canvas, self._people[k], pose, light)
 
     def _shadow(self, canvas: NDArray[np.uint8], k: int, frame: int) -> None:
         (x, y), (_, up) = self._staging.foot[k, frame], self._staging.up[k, frame]
@@ -143,8 +155,18 @@ class Renderer:
 # --------------------------------------------------------------------------------------------------------- background
 
 
-def _background(rng: np.random.Generator, scene: Scene) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
-    """Return the whole picture without people: in the steady light, and what lamps add when they flicker."""
+def background(
+    rng: np.random.Generator, scene: Scene, ground: Painter, back: Painter, dimming: float = 5.0
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    """Return the whole picture without people: in the steady light, and what lamps add when they flicker.
+
+    Args:
+        rng: of what is painted.
+        scene: light and camera.
+        ground: paints the ground.
+        back: paints what stands behind it.
+        dimming: metres up after which 63 % of the light is lost.
+    """
     across, up, ahead = scene.camera.rays()
     height = scene.camera.height
     wall_z = scene.far + 2.5
@@ -154,11 +176,11 @@ def _background(rng: np.random.Generator, scene: Scene) -> tuple[NDArray[np.uint
     along = np.where(is_ground, to_ground, to_wall)
     x, z = across * along, np.where(is_ground, ahead * along, wall_z)
     level = np.where(is_ground, 0.0, height + up * along)
-    albedo = np.where(is_ground[..., None], _ground(rng, scene, x, z), _wall(rng, scene, x, level))
+    albedo = np.where(is_ground[..., None], ground(rng, scene, x, z), back(rng, scene, x, level))
     grain = cv2.GaussianBlur(rng.normal(0, 1, x.shape), (0, 0), 1.0) * 0.05
     albedo = np.clip(albedo + grain[..., None], 0.02, 0.95)
     # lamps hang in front of the wall and shine down: less light high up
-    falloff = np.where(is_ground, 1.0, np.exp(-level / 5.0))[..., None]
+    falloff = np.where(is_ground, 1.0, np.exp(-level / dimming))[..., None]
     steady = albedo * scene.light.steady(x, z) * falloff
     lamps = albedo * scene.light.of_lamps(x, z) * falloff
     if scene.light.flicker == 0:
