@@ -157,7 +157,8 @@ class Evaluation:
         seen = self.coverage
         notes = [
             f"{seen.clips} clips; {seen.found_tracks} of {seen.annotated_tracks} people found "
-            f"({seen.found_share:.1%}); {seen.matched_tracks} of {seen.predicted_tracks} predicted tracks are one of them",
+            f"({seen.found_share:.1%}); {seen.matched_tracks} of {seen.predicted_tracks} predicted tracks are one of "
+            "them",
             f"{seen.captions} captions compared, {seen.empty_captions} of them empty; "
             f"{seen.captioned_tracks} people have one",
             f"{seen.reached_pairs} of {seen.annotated_pairs} annotated ordered pairs reached, "

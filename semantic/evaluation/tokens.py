@@ -2,7 +2,7 @@
 
 That evaluation (``pycocoevalcap``) runs Stanford's tokenizer for the Penn Treebank on lower-case text and drops 17
 marks of punctuation. NLTK's Treebank tokenizer stands in for it here. The two agree on sentences as captions have
-them; they differ in arithmetic, feet and inches, paths, and abbreviations that are none of the common ones.
+them; they differ in arithmetic, feet and inches, paths, marks such as ``?!``, and uncommon abbreviations.
 """
 
 from __future__ import annotations
