@@ -59,7 +59,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
         DataError: a frame that cannot be had, or ``path`` cannot be written.
     """
     path = Path(path)
-    acts = sorted(semantics.interactions, key=lambda act: (-act.probability, act.first_frame, act.active, act.passive))
+    acts, mutual = _once(semantics.interactions)
     of_acts = [_act_strip(clip, act) for act in acts]
     of_people = [_Strip(_spread(track.frame), (track.track_id,)) for track in clip.tracks]
     if pictures is not None:
@@ -69,11 +69,10 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
         clip=clip,
         semantics=semantics,
         chart=_chart(clip, semantics),
-        together=[_act(clip, act, strip) for act, strip in zip(acts, of_acts, strict=True)],
+        together=[_act(clip, act, strip, act in mutual) for act, strip in zip(acts, of_acts, strict=True)],
         people=[
-            {
-                "track_id": track.track_id,
-                "colour": css_colour(track.track_id),
+            _person(track.track_id)
+            | {
                 "when": _when(clip, int(track.frame[0]), int(track.frame[-1])),
                 "pictures": strip.pictures,
                 "sentences": [
@@ -91,7 +90,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
 
 
 def css_colour(track_id: int) -> str:
-    """Return the colour of an identity as the overlay draws it, for a style sheet."""
+    """Return the colour of an identity as the overlay draws it, for a style sheet; black is read well on all of them."""
     blue, green, red = identity_colour(track_id)
     return f"rgb({red} {green} {blue})"
 
@@ -110,10 +109,29 @@ def _sentences(captions: Mapping[int, Any], track_id: int) -> Sequence[Sentence]
     return captions[track_id].sentences if track_id in captions else ()
 
 
-def _act(clip: Clip, act: Interaction, strip: _Strip) -> dict[str, Any]:
+def _person(track_id: int) -> dict[str, Any]:
+    return {"track_id": track_id, "colour": css_colour(track_id)}
+
+
+def _once(interactions: Iterable[Interaction]) -> tuple[list[Interaction], set[Interaction]]:
+    """Return the interactions by falling probability, and those that hold both ways, of which only one is left."""
+    acts = sorted(interactions, key=lambda act: (-act.probability, act.first_frame, act.active, act.passive))
+    kept: dict[tuple[int, int, str], Interaction] = {}
+    mutual = set()
+    for act in acts:
+        other = kept.get((act.passive, act.active, act.label))
+        if other is not None and (other.first_frame, other.last_frame) == (act.first_frame, act.last_frame):
+            mutual.add(other)
+        else:
+            kept[act.active, act.passive, act.label] = act
+    return list(kept.values()), mutual
+
+
+def _act(clip: Clip, act: Interaction, strip: _Strip, is_mutual: bool) -> dict[str, Any]:
     return {
-        "active": {"track_id": act.active, "colour": css_colour(act.active)},
-        "passive": {"track_id": act.passive, "colour": css_colour(act.passive)},
+        "is_mutual": is_mutual,
+        "active": _person(act.active),
+        "passive": _person(act.passive),
         "phrase": surface(act.label),
         "label": act.label,
         "probability": act.probability,
@@ -211,7 +229,11 @@ def _chart(clip: Clip, semantics: Semantics) -> dict[str, Any]:
     seconds = clip.length / clip.frame_rate
     step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300) if seconds / step <= 12), 600)
     ticks = [
-        {"x": round(_CHART_LEFT + at * clip.frame_rate * scale, 1), "text": f"{at} s"}
+        {
+            "x": round(_CHART_LEFT + at * clip.frame_rate * scale, 1),
+            "text": f"{at} s",
+            "anchor": "end" if at > seconds - step / 4 else "middle",  # the last one stays inside
+        }
         for at in range(0, int(seconds) + 1, step)
     ]
     return {"width": _CHART_WIDTH, "height": round(len(rows) * _ROW + 20), "rows": rows, "ticks": ticks}

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from semantic.page import css_colour, write_page
 from semantic.structures import Caption, Clip, Interaction, Semantics, Sentence, Track, View
+from sushi_lg.inspection.overlay import PALETTE_SIZE
 
 EVIL = "</p><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }}"
 
@@ -113,3 +114,20 @@ def test_people_who_are_never_seen_together_are_shown_apart(clip: Clip, tmp_path
     act = Interaction(1, 7, "follow.v.01", 0.5, 0, 29, "rules")
     page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), (act,), ()), Grey()).read_text())
     assert sum(tag == "img" for tag, _ in page.tags) == 3 + 3 + 3 + 2
+
+
+def test_what_holds_both_ways_is_shown_once(clip: Clip, tmp_path: Path) -> None:
+    acts = (Interaction(1, 2, "talk.v.01", 0.8, 5, 14, "rules"), Interaction(2, 1, "talk.v.01", 0.8, 5, 14, "rules"))
+    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), acts, ()), None).read_text())
+    assert page.text.count("talk.v.01") == 1 and "and the other way round" in page.text
+    later = (acts[0], Interaction(2, 1, "talk.v.01", 0.8, 15, 19, "rules"))
+    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), later, ()), None).read_text())
+    assert page.text.count("talk.v.01") == 2 and "the other way round" not in page.text
+
+
+def test_numbers_can_be_read_on_every_colour() -> None:
+    for track_id in range(1, PALETTE_SIZE + 1):
+        levels = [int(level) / 255 for level in css_colour(track_id).removeprefix("rgb(").removesuffix(")").split()]
+        linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
+        luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        assert (luminance + 0.05) / 0.05 >= 4.5, f"contrast of black on P{track_id}, WCAG 2 level AA"
