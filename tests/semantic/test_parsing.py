@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from semantic.bensmot.vocabulary import LABELS, surface
 from semantic.config import DescribeConfig, TextConfig
-from semantic.parsing import clean_line, match_label, parse, propagate, without_thinking
+from semantic.parsing import Parsed, clean_line, match_label, parse, propagate, without_thinking
 from semantic.structures import Answer, Clip, Interaction, Request, Sentence, Track, View
 
 CONFIG = DescribeConfig()
@@ -29,16 +29,16 @@ def _request(kind: str, subjects: tuple[int, ...], options: tuple[str, ...] = OP
     return Request("id", "c", kind, subjects, views, "?", options if kind == "pair" else ())
 
 
-def _pair(text: str, subjects: tuple[int, int] = (1, 2), config: DescribeConfig = CONFIG):  # noqa: ANN202
+def _pair(text: str, subjects: tuple[int, int] = (1, 2), config: DescribeConfig = CONFIG) -> Parsed:
     return parse(Answer("id", text), _request("pair", subjects), _clip(), config, "mllm")
 
 
-def _text(text: str, kind: str = "instance", config: DescribeConfig = CONFIG):  # noqa: ANN202
+def _text(text: str, kind: str = "instance", config: DescribeConfig = CONFIG) -> Parsed:
     subjects = (1,) if kind == "instance" else (1, 2, 7)
     return parse(Answer("id", text), _request(kind, subjects), _clip(), config, "mllm")
 
 
-def _triples(parsed) -> list[tuple[int, int, str]]:  # noqa: ANN001
+def _triples(parsed: Parsed) -> list[tuple[int, int, str]]:
     return [(one.active, one.passive, one.label) for one in parsed.interactions]
 
 
@@ -110,7 +110,7 @@ def test_no_more_labels_than_allowed() -> None:
 
 def _scored(
     scores: list[tuple[tuple[int, int, str], float]], source: str, sentences: tuple[Sentence, ...] | None = None
-):  # noqa: ANN202
+) -> Parsed:
     answer = Answer("id", "none", scores=tuple(scores), sentences=sentences)
     return parse(answer, _request("pair", (1, 2)), _clip(), CONFIG, source)
 

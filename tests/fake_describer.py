@@ -63,7 +63,8 @@ def walking_clip(name: str = "street/a_0", people: int = 4, length: int = 12, se
         count = 3 if k == people - 1 else length - k % 3
         frame = np.sort(rng.choice(length, size=count, replace=False))
         place = np.cumsum(rng.normal(size=(length, 2)), axis=0)[frame] + rng.uniform([10, 10], [50, 30])
-        boxes = np.concatenate([place - [3, 6], place + [3, 6]], axis=1)
+        half = np.array([3.0, 6.0])
+        boxes = np.concatenate([place - half, place + half], axis=1)
         tracks.append(Track(k + 1, frame, boxes, np.full(count, 0.9), np.zeros(count, dtype=bool)))
     return Clip(name, length, 2.0, np.tile([64, 48], (length, 1)), tuple(tracks))
 
