@@ -90,7 +90,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
 
 
 def css_colour(track_id: int) -> str:
-    """Return the colour of an identity as the overlay draws it, for a style sheet; black is read well on all of them."""
+    """Return the colour of an identity as the overlay draws it; black is read well on all of them."""
     blue, green, red = identity_colour(track_id)
     return f"rgb({red} {green} {blue})"
 
