@@ -247,6 +247,8 @@ class _Maker:
                 return plan
             bad |= more
             plan = make_plan(clip, self._config, self._shortlist, excluded=bad)
+            if not plan.frames:
+                raise DataError(f"{clip.name}: no picture can be read", "copy it again")
         raise DataError(f"{clip.name}: too many frames cannot be read ({len(bad)} of those looked at)", "copy it again")
 
     def _finished(self, path: Path, key: str, retry: bool) -> ClipReport | None:
