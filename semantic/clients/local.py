@@ -47,7 +47,7 @@ _FEWER = (12, 8, 4, 2, 1)  # pictures, where a prompt is too long
 _YES, _NO = ("yes", "Yes", " yes", " Yes"), ("no", "No", " no", " No")
 
 
-@dataclass(frozen=True)
+@dataclass
 class LocalSettings:
     """How a model is run.
 

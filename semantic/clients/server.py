@@ -45,7 +45,7 @@ _JPEG_QUALITY = 90
 _GUIDANCE = ("none", "structured_outputs", "guided")
 
 
-@dataclass(frozen=True)
+@dataclass
 class ServerSettings:
     """Where a server is and how it is asked.
 

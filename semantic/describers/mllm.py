@@ -11,9 +11,12 @@ want.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+import itertools
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,7 +25,7 @@ from semantic.bensmot.vocabulary import surface
 from semantic.clients.local import LocalClient, LocalSettings
 from semantic.clients.protocol import Client, Question, Reply
 from semantic.clients.server import ServerClient, ServerSettings
-from semantic.describers.protocol import Job
+from semantic.describers.protocol import Job, Pictures
 from semantic.structures import Answer
 from semantic.templates import template
 from sushi_lg.config import load_config
@@ -82,6 +85,8 @@ class MllmDescriber:
     def __init__(self, client: Client, mode: str = "write") -> None:
         self._client = client
         self._mode = mode
+        self._numbers = itertools.count()
+        self._serials: WeakKeyDictionary[Pictures, int] = WeakKeyDictionary()
         self.fingerprint = digest("mllm", _VERSION, client.fingerprint, mode, template("system"), _JUDGE)
 
     def answer(self, jobs: Sequence[Job]) -> Iterator[Answer]:
@@ -101,7 +106,7 @@ class MllmDescriber:
         return Question(
             question_id=request.request_id,
             kind=request.kind,
-            media_key=digest(request.clip, job.pictures.content_key(), request.views),
+            media_key=f"{self._serial(job.pictures)} {digest(request.views)}",
             seconds=tuple(view.frame / job.clip.frame_rate for view in request.views),
             pictures=_drawn(job),
             system=template("system"),
@@ -114,6 +119,12 @@ class MllmDescriber:
                 for active, passive, label in (_triples(job) if is_judged else ())
             ),
         )
+
+    def _serial(self, pictures: Pictures) -> int:
+        """Return a number of its own for every source of pictures; two may draw the same views otherwise."""
+        if pictures not in self._serials:
+            self._serials[pictures] = next(self._numbers)
+        return self._serials[pictures]
 
     def _answer(self, job: Job, reply: Reply) -> Answer:
         scores = None
@@ -129,26 +140,40 @@ class MllmDescriber:
         )
 
 
-def load(settings: str | Path = "semantic/mllm", model: str = "", overrides: Sequence[str] = ()) -> MllmDescriber:
+def load(
+    settings: str | Path = "semantic/mllm",
+    model: str = "",
+    client: str = "",
+    mode: str = "",
+    local: Mapping[str, object] | None = None,
+    server: Mapping[str, object] | None = None,
+) -> MllmDescriber:
     """Return the describer that ``load_describer("mllm")`` gives.
 
     Args:
         settings: a recipe in ``configs/`` or a YAML file with the fields of ``MllmConfig``.
-        model: in place of the one named there; empty = that one.
-        overrides: ``key=value``, such as ``client=server`` or ``local.batch_size=8``; the last word.
+        model: in place of the one named there; empty = that one, as for all that follow.
+        client: ``local`` or ``server``.
+        mode: ``write`` or ``score``.
+        local: fields of ``LocalSettings``.
+        server: fields of ``ServerSettings``.
 
     Raises:
         ConfigError: unknown or wrong settings.
         WeightsError: the model or the package that runs it are absent.
     """
-    named = [f"model={model}"] if model else []
-    config = load_config(MllmConfig, settings, dotlist=[*named, *overrides])
-    client: Client
+    changes: dict[str, object] = {"model": model, "client": client, "mode": mode}
+    changes = {key: value for key, value in changes.items() if value}
+    for name, fields in (("local", local), ("server", server)):
+        changes |= {f"{name}.{key}": value for key, value in (fields or {}).items()}
+    # JSON is YAML, in which these are read
+    config = load_config(MllmConfig, settings, dotlist=[f"{key}={json.dumps(value)}" for key, value in changes.items()])
+    asked: Client
     if config.client == "server":
-        client = ServerClient(config.model, config.server)
+        asked = ServerClient(config.model, config.server)
     else:
-        client = LocalClient(config.model, config.local)
-    return MllmDescriber(client, config.mode)
+        asked = LocalClient(config.model, config.local)
+    return MllmDescriber(asked, config.mode)
 
 
 def _triples(job: Job) -> list[tuple[int, int, str]]:
