@@ -193,11 +193,12 @@ def direction_accuracy(pairs: Sequence[LabelPair], num_clips: int) -> Measure:
 
 
 def _indicators(pairs: Sequence[LabelPair], classes: Classes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Return (N, L) what is said to hold, and (N, L) what holds."""
+    """Return (N, L + 1) what is said to hold, and (N, L + 1) what holds; the last column is empty."""
     said = [{classes(each) for each in pair.predicted if each.probability > THRESHOLD} for pair in pairs]
     true = [{classes(each) for each in pair.annotated} for pair in pairs]
     column = {name: number for number, name in enumerate(sorted(set().union(*said, *true), key=str))}
-    vectors = np.zeros((2, len(pairs), len(column)), dtype=bool)
+    # one empty column more: scikit-learn takes a single one for a question with two answers
+    vectors = np.zeros((2, len(pairs), len(column) + 1), dtype=bool)
     for which, rows in enumerate((said, true)):
         for row, names in enumerate(rows):
             vectors[which, row, [column[name] for name in names]] = True
