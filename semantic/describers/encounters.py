@@ -10,34 +10,65 @@ Shapes: K samples of the clip.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from semantic.describers.kinematics import STEP, Path
 
-Kind = Literal["approach", "leave", "pass", "follow", "chase", "together", "stand", "near", "touch"]
-KINDS: tuple[Kind, ...] = ("approach", "leave", "pass", "follow", "chase", "together", "stand", "near", "touch")
-MUTUAL: tuple[Kind, ...] = ("together", "stand", "near", "touch")
-"""Kinds that hold both ways; they are listed once, the smaller track id first."""
+Kind = Literal[
+    "approach",
+    "leave",
+    "pass",
+    "follow",
+    "chase",
+    "together",
+    "stand",
+    "near",
+    "linger",
+    "reach",
+    "clasp",
+    "tangle",
+]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+MUTUAL: tuple[Kind, ...] = ("together", "stand", "near", "linger", "reach", "clasp", "tangle")
+"""Kinds that hold both ways; they are listed once, the smaller track id first.
+
+``stand``: near each other, nobody walks. Within that: ``linger``: an arm's length apart and arms mostly down, for long;
+``reach``: both boxes wide as with a stretched arm, for a moment; ``clasp``: at one place, both boxes wide, for a
+moment; ``tangle``: the same, for longer. ``near`` is all that can be told where the camera moves and was not followed.
+"""
 
 _NEAR, _STILL_NEAR = 1.2, 1.6  # heights: who comes closer than the one is near until further away than the other
-_TOUCH = 0.45
+_SLOW = 0.3  # heights a second
+_TALKING = 0.6  # heights between people who stand together rather than apart
+_CLASP, _ARM = 0.27, 0.42  # heights between people at one place, and between those who can reach each other
+_WIDE = (
+    0.255,
+    0.33,
+    0.37,
+)  # heights: a box with a stretched arm is wider than the first, one in an embrace than the next
 _LEAST_NEAR = 2.0  # seconds
 _LEAST_TOUCH = 1.0
+_LONGEST_REACH, _LONGEST_CLASP, _LEAST_LINGER = 2.5, 2.3, 3.5
 _LEAST_SHARED = 2.5  # seconds of walking together
+_LEAST_BRIEF = 1.0
+_APART = 2.0  # heights
 _LEAST_FOLLOW = 3.0
 _COURSE = 0.85  # cosine between two directions that are called one
 _ABREAST = 0.8  # heights one may be ahead of the other and still walk beside
-_BEHIND = (0.6, 4.0)
-_LANE = 0.6  # heights a follower may be off the course of the one ahead
-_CLOSING = 1.0  # heights a distance has to change by
+_BEHIND = 0.6  # heights between somebody and who follows
+_LANE = 0.45  # heights a follower may be off the way of the one ahead
+_LONGEST_LAG = 8  # samples between being at one place
+_LEAST_TRAIL = 2.0  # heights
+_CLOSING, _TIMES = 0.6, 1.6  # heights a distance has to change by, and how many times larger it has to be
+_PAUSE = 4  # samples between two stretches of being together that are one
 _OWN_SHARE = 0.4  # of the change, for it to be somebody's doing
 _LOOK_AROUND = 6.0  # seconds before and after
 _LONGEST_PASS = 5.0
 _PASS_MARGIN = 3  # samples before and after being near that belong to walking past
-_RUNNING = 1.75
+_RUNNING = 1.3
 
 
 @dataclass(frozen=True)
@@ -104,9 +135,22 @@ class _Pair:
 
 def _standing(pair: _Pair) -> list[Encounter]:
     still = pair.near & ~pair.one.moving & ~pair.other.moving
-    touch = still & (np.nan_to_num(pair.distance, nan=9.0) < _TOUCH)
     found = [pair.encounter("stand", pair.one, pair.other, *run) for run in _runs(still, _LEAST_NEAR)]
-    return found + [pair.encounter("touch", pair.one, pair.other, *run) for run in _runs(touch, _LEAST_TOUCH)]
+    distance = np.nan_to_num(pair.distance, nan=9.0)
+    # boxes of two in each other's arms are not so steady
+    slow = pair.near & (np.fmax(np.abs(pair.one.velocity[:, 0]), np.abs(pair.other.velocity[:, 0])) < _SLOW)
+    with np.errstate(invalid="ignore"):
+        narrow, wide = (bound(pair.one.width, pair.other.width) for bound in (np.minimum, np.maximum))
+        clasped = slow & (distance < _CLASP) & (narrow > _WIDE[1])
+        reaching = still & (distance > _CLASP - 0.05) & (distance < _ARM) & (narrow > _WIDE[0]) & (wide < _WIDE[2])
+        lingering = still & (distance > _CLASP + 0.03) & (distance < _TALKING) & (narrow < _WIDE[0])
+    for run in _runs(clasped, _LEAST_TOUCH):
+        kind: Kind = "tangle" if (run[1] - run[0]) * STEP > _LONGEST_CLASP else "clasp"
+        found.append(pair.encounter(kind, pair.one, pair.other, *run))
+    for run in _runs(reaching, _LEAST_TOUCH):
+        if (run[1] - run[0]) * STEP <= _LONGEST_REACH:
+            found.append(pair.encounter("reach", pair.one, pair.other, *run))
+    return found + [pair.encounter("linger", pair.one, pair.other, *run) for run in _runs(lingering, _LEAST_LINGER)]
 
 
 def _walking(pair: _Pair) -> list[Encounter]:
@@ -117,40 +161,82 @@ def _walking(pair: _Pair) -> list[Encounter]:
         heading = one.velocity + other.velocity
         heading /= np.hypot(*heading.T)[:, None]
         along = (pair.between * heading).sum(axis=1)  # above 0: the other is ahead
-        across = np.abs(pair.between[:, 0] * heading[:, 1] - pair.between[:, 1] * heading[:, 0])
         slower = speed.min(axis=0) > 0.5 * speed.max(axis=0)
         same = pair.both & one.moving & other.moving & (course > _COURSE) & slower
         abreast = same & (np.abs(along) < _ABREAST) & (pair.distance < _STILL_NEAR)
-        in_line = same & (across < _LANE) & (np.abs(along) > _BEHIND[0]) & (np.abs(along) < _BEHIND[1])
-    found = [pair.encounter("together", one, other, *run) for run in _runs(abreast, _LEAST_SHARED)]
-    walked = abreast
-    for ahead, leader, follower in ((along > 0, other, one), (along < 0, one, other)):
-        for run in _runs(in_line & ahead & ~walked, _LEAST_FOLLOW):
-            running = float(np.nanmedian(speed[:, run[0] : run[1] + 1].min(axis=0))) > _RUNNING
-            found.append(pair.encounter("chase" if running else "follow", follower, leader, *run))
+    found = []
+    for begin, end in _runs(abreast, _LEAST_BRIEF):
+        # two who were never apart before it, or never are behind it, need less time than two who happen to walk abreast
+        apart = min(float(np.nanmax(pair.distance[: end + 1])), float(np.nanmax(pair.distance[begin:])))
+        if (end - begin) * STEP >= _LEAST_SHARED or apart < _APART:
+            found.append(pair.encounter("together", one, other, begin, end))
+    for leader, follower in ((one, other), (other, one)):
+        run = _trail(leader, follower, pair)
+        if run is not None:
+            fast = [float(np.nanpercentile(each[run[0] : run[1] + 1], 75)) for each in speed]
+            kind: Kind = "chase" if min(fast) > _RUNNING else "follow"
+            found.append(pair.encounter(kind, follower, leader, *run))
     return found
+
+
+def _trail(leader: Path, follower: Path, pair: _Pair) -> tuple[int, int] | None:
+    """Return the longest stretch in which one walks where the other has walked shortly before; None without one."""
+    best: tuple[int, int] | None = None
+    for lag in range(1, _LONGEST_LAG + 1):
+        if len(leader.place) <= lag:
+            break
+        with np.errstate(invalid="ignore"):
+            on_trail = np.hypot(*(follower.place[lag:] - leader.place[:-lag]).T) < _LANE
+        for begin, end in _runs(on_trail, _LEAST_FOLLOW):
+            trail = leader.place[begin : end + 1]
+            way = float(np.nansum(np.hypot(*np.diff(trail, axis=0).T)))
+            first, last = begin + lag, end + lag
+            apart = pair.distance[first : last + 1]
+            if way < _LEAST_TRAIL or not np.isfinite(apart).any() or np.nanmedian(apart) < _BEHIND:
+                continue
+            if follower.moving[first : last + 1].mean() < 0.7 or leader.moving[begin : end + 1].mean() < 0.7:
+                continue
+            if best is None or last - first > best[1] - best[0]:
+                best = first, last
+    return best
 
 
 def _meeting(pair: _Pair, together: list[tuple[int, int]]) -> list[Encounter]:
-    """Return who comes up to whom, who walks away from whom, and who walks past whom."""
+    """Return who comes up to whom, who walks away from whom, and who walks past whom.
+
+    Coming up to somebody ends in being together, and walking away begins there: who only walks by does neither.
+    """
     found: list[Encounter] = []
     reach = round(_LOOK_AROUND / STEP)
-    for begin, end in _runs(pair.near, 0.0):
+    for begin, end in _united(together):
+        nearest = float(np.nanmin(pair.distance[begin : end + 1]))
         before = _far_end(pair.distance, begin, -1, reach)
         after = _far_end(pair.distance, end, 1, reach)
-        came = before is not None and pair.distance[before] - np.nanmin(pair.distance[begin : end + 1]) > _CLOSING
-        went = after is not None and pair.distance[after] - np.nanmin(pair.distance[begin : end + 1]) > _CLOSING
-        passing = _passing(pair, before, begin, end, after) if came and went else []
-        if passing:
-            found += passing
-            continue
-        # who only walks by does not come up to somebody; being together behind it, or before it, makes the difference
-        shared = [run for run in together if run[0] <= end and run[1] >= begin]
-        if came and shared and before is not None:
+        if before is not None and _widens(float(pair.distance[before]), nearest):
             found += [pair.encounter("approach", a, p, before, begin) for a, p in _doers(pair, before, begin, -1)]
-        if went and shared and after is not None:
+        if after is not None and _widens(float(pair.distance[after]), nearest):
             found += [pair.encounter("leave", a, p, end, after) for a, p in _doers(pair, end, after, 1)]
+    for begin, end in _runs(pair.near, 0.0):
+        if not any(first <= end and last >= begin for first, last in together):
+            before = _far_end(pair.distance, begin, -1, reach)
+            after = _far_end(pair.distance, end, 1, reach)
+            found += _passing(pair, before, begin, end, after)
     return found
+
+
+def _united(runs: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return stretches that overlap or nearly touch as one."""
+    found: list[tuple[int, int]] = []
+    for begin, end in sorted(runs):
+        if found and begin - found[-1][1] <= _PAUSE:
+            found[-1] = found[-1][0], max(found[-1][1], end)
+        else:
+            found.append((begin, end))
+    return found
+
+
+def _widens(far: float, near: float) -> bool:
+    return far - near > _CLOSING and far > _TIMES * near
 
 
 def _far_end(distance: NDArray[np.float64], at: int, step: int, reach: int) -> int | None:
@@ -160,7 +246,7 @@ def _far_end(distance: NDArray[np.float64], at: int, step: int, reach: int) -> i
         k += step
         if not 0 <= k < len(distance) or not np.isfinite(distance[k]) or distance[k] < distance[best] - 0.3:
             break
-        if distance[k] > distance[best]:
+        if distance[k] > distance[best] + 0.1:  # where it stays the same, nothing happens yet
             best = k
     return best if best != at else None
 
@@ -173,7 +259,7 @@ def _doers(pair: _Pair, first: int, last: int, sign: int) -> list[tuple[Path, Pa
         unit = towards * pair.between / np.maximum(pair.distance, 1e-6)[:, None]
         steps = np.diff(active.place[first : last + 1], axis=0)
         own = -sign * float(np.nansum(steps * (unit[first:last] + unit[first + 1 : last + 1]) / 2))
-        if own > _OWN_SHARE * change and own > 0.6 * _CLOSING and active.moving[first : last + 1].mean() > 0.5:
+        if own > _OWN_SHARE * change and own > 0.5 * _CLOSING and active.moving[first : last + 1].any():
             found.append((active, passive))
     return found
 
@@ -181,6 +267,9 @@ def _doers(pair: _Pair, first: int, last: int, sign: int) -> list[tuple[Path, Pa
 def _passing(pair: _Pair, before: int | None, begin: int, end: int, after: int | None) -> list[Encounter]:
     """Return who walks past whom: the other is ahead first and behind then, and the walk goes on."""
     if before is None or after is None or (end - begin) * STEP > _LONGEST_PASS:
+        return []
+    nearest = float(np.nanmin(pair.distance[begin : end + 1]))
+    if min(pair.distance[before], pair.distance[after]) - nearest < _APART / 2:
         return []
     one, other = pair.one, pair.other
     turn = float(pair.between[before] @ pair.between[after]) / float(pair.distance[before] * pair.distance[after])

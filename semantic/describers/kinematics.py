@@ -40,7 +40,7 @@ _LEVEL, _TILT = 0.35, 0.25  # where horizons are, and how far from there, as sha
 _MOST_SCATTER = 0.12
 
 _STILL, _MOVING = 0.16, 0.32  # heights a second: below one stands, above the other walks
-_RUNNING = 1.75
+_RUNNING = 1.45
 _LEAST_RUN = 1.0  # seconds
 _LEAST_STAND = 1.5
 _LEAST_LEG = 1.0  # heights
@@ -63,6 +63,7 @@ class Path:
         velocity: (K, 2) float64, heights a second.
         pixel: (K, 2) float64, column of the middle and row of the feet, camera motion taken out.
         scale: (K,) float64, pixels a height.
+        width: (K,) float64, of the box in heights: stretched arms and strides make it wide.
         moving: (K,) bool.
         upright: (K,) bool; whether the box is as slim and as high as that of somebody who stands.
         cut: whether the body was cut off by the border most of the time, so that standing and sitting look alike.
@@ -79,6 +80,7 @@ class Path:
     velocity: NDArray[np.float64]
     pixel: NDArray[np.float64]
     scale: NDArray[np.float64]
+    width: NDArray[np.float64]
     moving: NDArray[np.bool_]
     upright: NDArray[np.bool_]
     cut: bool
@@ -298,6 +300,7 @@ def _path(
         velocity=velocity,
         pixel=np.stack([x, foot], axis=1),
         scale=scale,
+        width=raw.width / scale,
         moving=_moving(velocity, scale, focal),
         upright=upright,
         cut=cut,

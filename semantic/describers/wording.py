@@ -124,7 +124,10 @@ def encounter_text(encounter: Encounter) -> str:
         "together": "walks together with",
         "stand": "stands near",
         "near": "is near",
-        "touch": "stands close to",
+        "linger": "stands near",
+        "reach": "stands close to",
+        "clasp": "stands close to",
+        "tangle": "stands close to",
     }
     return f"P{encounter.active} {verbs[encounter.kind]} P{encounter.passive}."
 
@@ -279,7 +282,7 @@ def _activity(legs: Mapping[int, Sequence[Leg]], paths: Mapping[int, Path]) -> s
 
 def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
     """Return the encounters that tell most, in the order of time."""
-    worth = {"touch": 6, "approach": 5, "leave": 5, "chase": 6, "together": 4, "stand": 3, "follow": 2, "near": 1}
+    worth = {"approach": 5, "leave": 5, "chase": 6, "together": 4, "stand": 3, "follow": 2, "near": 1}
     best = sorted(
         (one for one in encounters if one.kind in worth),
         key=lambda one: (-worth[one.kind] - min(one.seconds, 5.0), one.distance, one.active, one.passive),
@@ -287,10 +290,7 @@ def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
     told: list[Encounter] = []
     for one in best:
         again = any((one.kind, {one.active, one.passive}) == (each.kind, {each.active, each.passive}) for each in told)
-        close = one.kind == "stand" and any(
-            each.kind == "touch" and {each.active, each.passive} == {one.active, one.passive} for each in told
-        )
-        if not again and not close and len(told) < 3:
+        if not again and len(told) < 3:
             told.append(one)
     if not told:
         return None
