@@ -109,7 +109,8 @@ class DescribeConfig:
         threshold: Probability from which a scored label holds.
         symmetry: Factor on the probability of what two people necessarily do to each other, when it is said of one
             direction only; 0 = not said of the other.
-        shortlist: File of labels to offer, made by ``write_shortlist``; None = the built-in one.
+        shortlist: Labels to offer: a file made by ``write_shortlist``, or a folder of annotations to learn them from;
+            None = the built-in ones.
     """
 
     views: ViewConfig = field(default_factory=ViewConfig)

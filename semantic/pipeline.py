@@ -29,7 +29,7 @@ from semantic.parsing import Parsed, parse, propagate
 from semantic.pictures import ClipPictures, Reader
 from semantic.records_io import read_semantics, result_path, write_semantics
 from semantic.requests import Origin, Plan, make_plan, origin_of, subject_requests, summary_request
-from semantic.shortlist import Shortlist, read_shortlist
+from semantic.shortlist import Shortlist, load_shortlist
 from semantic.structures import Answer, Caption, Clip, Interaction, Request, Semantics, Sentence
 from sushi_lg import __version__
 from sushi_lg.data.files import atomic_path
@@ -126,7 +126,7 @@ def describe_clips(
     """
     config = config or DescribeConfig()
     config.validate()
-    shortlist = Shortlist() if config.shortlist is None else read_shortlist(config.shortlist)
+    shortlist = Shortlist() if config.shortlist is None else load_shortlist(config.shortlist)
     out = Path(out)
     paths = [result_path(out, source.name) for source in sources]
     twice = [path for path, count in Counter(path.name for path in paths).items() if count > 1]

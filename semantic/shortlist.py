@@ -23,9 +23,9 @@ _OF_SCENARIO = 10
 
 _BY_HAND = """
 talk.v.01 look.v.01 smile.v.01 converse.v.01 listen.v.01 hold.v.01 embrace.v.02 touch.v.01 walk.v.01 follow.v.01
-approach.v.01 leave.v.01 pass.v.01 pass.v.05 point.v.10 give.v.03 give.v.01 receive.v.01 take.v.04 push.v.01 pull.v.04
-help.v.01 support.v.01 accompany.v.02 stare.v.02 observe.v.04 nod.v.02 handshake.n.01 kiss.v.02 dance.v.01 play.v.01
-compete.v.01 fight.v.02 hit.v.03 chase.v.01 teach.v.01 show.v.04 interview.v.01 laugh.v.01 sit.v.01
+approach.v.01 leave.v.01 pass.v.01 pass.v.05 point.v.10 give.v.03 receive.v.01 take.v.04 push.v.01 pull.v.04 help.v.01
+accompany.v.02 nod.v.02 beckon.v.01 handshake.n.01 kiss.v.02 dance.v.01 play.v.01 throw.v.01 catch.v.04 compete.v.01
+fight.v.02 hit.v.03 chase.v.01 show.v.04 interview.v.01 photograph.v.01 applaud.v.01 laugh.v.01 sit.v.01
 """.split()
 
 
@@ -50,6 +50,7 @@ class Shortlist:
         """
         scenario = clip.split("/")[0] if "/" in clip else ""
         ranked = [*self.general[:_GENERAL_FIRST], *self.by_scenario.get(scenario, ())[:_OF_SCENARIO], *self.general]
+        ranked += _BY_HAND  # where annotations have fewer labels than can be offered
         return tuple(sorted(list(dict.fromkeys(ranked))[:most]))
 
 
@@ -77,6 +78,19 @@ def shortlist_recall(truth: Iterable[tuple[Clip, Semantics]], shortlist: Shortli
         wanted += len(semantics.interactions)
         found += sum(one.label in offered for one in semantics.interactions)
     return found / wanted if wanted else 1.0
+
+
+def load_shortlist(path: str | Path) -> Shortlist:
+    """Return the shortlist of a file, or that of the annotations in a folder laid out like BenSMOT.
+
+    Raises:
+        DataError: neither, see ``read_shortlist`` and ``semantic.bensmot.annotations.read_annotations``.
+    """
+    if not Path(path).is_dir():
+        return read_shortlist(path)
+    from semantic.bensmot.annotations import read_annotations
+
+    return learn_shortlist(read_annotations(path).pairs)
 
 
 def write_shortlist(path: str | Path, shortlist: Shortlist) -> None:

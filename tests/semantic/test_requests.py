@@ -71,7 +71,7 @@ ALL = {"summary", "instance", "pair"}
         ({"pictures": "q"}, ALL),
         ({"pictures": ""}, ALL),
         ({"summary": "Two people run."}, {"instance", "pair"}),
-        ({"shortlist": Shortlist(("talk.v.01",))}, {"pair"}),
+        ({"shortlist": Shortlist(("moisten.v.01",))}, {"pair"}),
         ({"config": replace(CONFIG, views=ViewConfig(longest_side=500))}, ALL),
         ({"config": replace(CONFIG, views=ViewConfig(outline=2))}, ALL),
         ({"config": replace(CONFIG, views=ViewConfig(clip_frames=4))}, {"summary"}),

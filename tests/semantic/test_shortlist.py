@@ -5,9 +5,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from bensmot_miniature import write_miniature
 
 from semantic.bensmot.vocabulary import LABELS
-from semantic.shortlist import Shortlist, learn_shortlist, read_shortlist, shortlist_recall, write_shortlist
+from semantic.shortlist import (
+    Shortlist,
+    learn_shortlist,
+    load_shortlist,
+    read_shortlist,
+    shortlist_recall,
+    write_shortlist,
+)
 from semantic.structures import Clip, Interaction, Semantics
 from sushi_lg.errors import DataError
 
@@ -35,6 +43,18 @@ def test_labels_are_learnt_by_how_common_they_are() -> None:
     learnt = learn_shortlist(TRUTH)
     assert learnt.general == ("dance.v.01", "look.v.01", "lift.v.02", "talk.v.01")
     assert learnt.by_scenario["street"] == ("dance.v.01", "look.v.01", "talk.v.01")
+
+
+def test_a_list_that_is_too_short_is_filled_up_with_the_built_in_one() -> None:
+    labels = Shortlist(("moisten.v.01",)).labels("street/a", 40)
+    assert len(labels) == 40 and "moisten.v.01" in labels and "talk.v.01" in labels
+
+
+def test_a_shortlist_is_learnt_from_a_folder_of_annotations(tmp_path: Path) -> None:
+    learnt = load_shortlist(write_miniature(tmp_path))
+    assert {"look.v.01", "smile.v.01"} <= set(learnt.general) <= set(LABELS)
+    write_shortlist(tmp_path / "s.json", learnt)
+    assert load_shortlist(tmp_path / "s.json") == learnt
 
 
 def test_labels_of_the_scenario_come_before_rare_ones_of_all() -> None:
