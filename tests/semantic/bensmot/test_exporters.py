@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bensmot_miniature import CAPTIONS, FIRST, INTERACTIONS, SECOND, THIRD, write_miniature
+from sklearn.metrics import f1_score
 
 from semantic.bensmot.annotations import read_annotations
 from semantic.bensmot.exporters import (
@@ -22,6 +23,8 @@ from semantic.bensmot.exporters import (
 from semantic.bensmot.vocabulary import canonical, raw_slot
 from semantic.evaluation.lists import collect
 from semantic.evaluation.matching import Rule
+from semantic.evaluation.profiles import ORACLE, evaluate
+from semantic.evaluation.reference_files import score_reference_files
 from semantic.structures import Interaction
 from sushi_lg.data.bensmot import read_combined_files
 from sushi_lg.errors import DataError
@@ -173,3 +176,26 @@ def test_a_clip_without_people(tmp_path: Path, records: list[Record]) -> None:
     assert (write_mot_results(tmp_path, [empty[0]]) / f"{clip.name}.txt").read_text() == ""
     assert json.loads(write_chota(tmp_path, [empty], records)[1].read_text()) == []
     assert json.loads(write_combined(tmp_path, [empty])[0].read_text()) == {clip.name: {}}
+
+
+def test_the_files_score_what_the_records_score(tmp_path: Path, records: list[Record]) -> None:
+    draw = np.random.default_rng(3)
+    results = []
+    for clip, said in records:
+        kept = [replace(one, raw="", source="rules", probability=float(draw.random())) for one in said.interactions]
+        wrong = [replace(one, label="kiss.v.02", probability=0.9) for one in kept[:1]]
+        captions = tuple(
+            replace(one, sentences=(replace(one.sentences[0], text=one.text.split(",")[0] + " quickly."),))
+            for one in said.captions
+        )
+        results.append((clip, replace(said, interactions=(*kept, *wrong), captions=captions)))
+    expected = evaluate(results, records, "bensmot-ref", Rule.argmax, draws=0)
+    write_reference_results(tmp_path, collect(results, records, Rule.argmax, as_released=True))
+    found = score_reference_files(tmp_path)
+    for title, block in found.items():
+        for measure in block.measures:
+            assert measure.value == pytest.approx(expected.blocks[title].value(measure.name), abs=1e-9, nan_ok=True)
+    relation = json.loads((tmp_path / "relation_results.json").read_text())
+    said_to_hold = np.array(relation["preds"]) > 0.4
+    assert found[ORACLE].value("F1") == pytest.approx(f1_score(relation["gts"], said_to_hold, average="micro"))
+    assert 0 < found[ORACLE].value("F1") < 1
