@@ -45,6 +45,7 @@ _ROW: dict[str, type | tuple[type, ...]] = {
     "label": str,
     "probability": (int, float),
     "seen": int,
+    "right": int,
 }
 
 
@@ -58,7 +59,8 @@ class TableRow:
             ``either`` (both ways).
         label: canonical name of the vocabulary.
         probability: how often it is right.
-        seen: number of encounters that was measured on.
+        seen: number of ordered pairs of people that was measured on.
+        right: in how many of them the label was annotated.
     """
 
     kind: str
@@ -66,6 +68,7 @@ class TableRow:
     label: str
     probability: float
     seen: int
+    right: int
 
 
 @dataclass(frozen=True)
