@@ -41,7 +41,8 @@ def test_demo_writes_what_it_says(
         main(["demo", "--out", str(tmp_path / "out"), "--weights", str(tmp_path / "w.safetensors")])
     assert not caught.value.code
     told = capsys.readouterr().out
-    written = [tmp_path / "out" / name for name in ("tracks/vtest.txt", "tracks/vtest.parquet", "demo.mp4", "demo.png")]
+    names = ("tracks/vtest.txt", "tracks/vtest.parquet", "demo.mp4", "demo.png", "semantics/vtest.json", "demo.html")
+    written = [tmp_path / "out" / name for name in names]
     for path in written:
         assert path.is_file() and str(path) in told
     assert "200 frames" in told and "frames/s" in told
