@@ -40,7 +40,8 @@ def read_truth(folder: str | Path, split: str | None = None) -> list[Record]:
 
     Args:
         folder: of either.
-        split: part of a data set, ``train`` or ``test``; None takes all that is there.
+        split: part of a data set: ``train``, ``test``, or ``all`` that is there; None takes the test set where there is
+            one, else all.
 
     Raises:
         DataError: nothing of either kind there, or a file that cannot be read.
@@ -48,7 +49,9 @@ def read_truth(folder: str | Path, split: str | None = None) -> list[Record]:
     root = Path(folder)
     if root.is_dir() and _result_paths(root):
         return read_results(root)
-    return list(read_annotations(root, split).pairs)
+    if split is None:
+        split = "test" if (root / "test").is_dir() else "all"
+    return list(read_annotations(root, None if split == "all" else split).pairs)
 
 
 def _result_paths(root: Path) -> list[Path]:

@@ -39,7 +39,9 @@ def evaluate_semantics(
     tracks: Annotated[
         Tracks, typer.Option(help="RESULTS are about annotated tracks (gt), or about those of a tracker.")
     ] = Tracks.argmax,
-    split: Annotated[str, typer.Option(metavar="NAME", help="Part of BenSMOT: train, test or all.")] = "test",
+    split: Annotated[
+        str | None, typer.Option(metavar="NAME", help="Part of BenSMOT: train, test (where there is one) or all.")
+    ] = None,
     bootstrap: Annotated[
         int, typer.Option(metavar="N", min=0, help="Draws of clips for intervals of 95 %; 0 for none.")
     ] = 1000,
@@ -62,7 +64,7 @@ def evaluate_semantics(
     from semantic.evaluation.profiles import evaluate
     from semantic.evaluation.reading import read_results, read_truth
 
-    said, true = read_results(results), read_truth(truth, None if split == "all" else split)
+    said, true = read_results(results), read_truth(truth, split)
     names = [name.value for name in profile or list(ProfileName)]
     to_stdout = str(json_file) == "-"
     contents = {}
