@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -158,25 +159,23 @@ def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
 
     files = track_files(path)
     frames = looking.frames
-    found = []
-    if frames is not None and frames.is_dir() and is_bensmot(frames):
-        for file in files:
-            root = bensmot_clip_folder(frames, file.stem)
-            if root is None:
-                raise DataError(f"{frames}: not one clip called {file.stem}", f"name the data set that {file} is of")
-            found.append(bensmot_trajectories_source(file, root, looking.on_bad_row, looking.on_bad_image))
-        return found
     alone = len(files) == 1
     run = files[0].absolute().parent.parent
-    return [
-        trajectories_source(
-            file,
-            file.stem,
-            lambda file=file: _scene(file.stem, run, looking, alone=alone),  # type: ignore[misc]
-            looking.on_bad_row,
-        )
-        for file in files
-    ]
+    data_set = frames if frames is not None and frames.is_dir() and is_bensmot(frames) else None
+    found = []
+    for file in files:
+        if data_set is not None:
+            root = bensmot_clip_folder(data_set, file.stem)
+            if root is None:
+                raise DataError(f"{data_set}: not one clip called {file.stem}", f"name the data set that {file} is of")
+        else:
+            root = _tracked_folder(file.stem, run) if frames is None else None
+        if root is not None and is_bensmot(root):
+            found.append(bensmot_trajectories_source(file, root, looking.on_bad_row, looking.on_bad_image))
+            continue
+        scene = partial(_scene, file.stem, run, looking, alone=alone)
+        found.append(trajectories_source(file, file.stem, scene, looking.on_bad_row))
+    return found
 
 
 def _scene(name: str, run: Path, looking: _Looking, *, alone: bool) -> Scene:
