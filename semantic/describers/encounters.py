@@ -15,7 +15,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic.describers.kinematics import STEP, Path
+from semantic.describers.kinematics import STEP, Path, keeps_its_size
 
 Kind = Literal[
     "approach",
@@ -40,6 +40,7 @@ MUTUAL: tuple[Kind, ...] = ("together", "stand", "near", "linger", "reach", "cla
 moment; ``tangle``: the same, for longer. ``near`` is all that can be told where the camera moves and was not followed.
 """
 
+_DEPTH_DOUBT = 2.0
 _NEAR, _STILL_NEAR = 1.2, 1.6  # heights: who comes closer than the one is near until further away than the other
 _SLOW = 0.3  # heights a second
 _TALKING = 0.6  # heights between people who stand together rather than apart
@@ -54,7 +55,7 @@ _LEAST_TOUCH = 1.0
 _LONGEST_REACH, _LONGEST_CLASP, _LEAST_LINGER = 2.5, 2.3, 3.5
 _LEAST_SHARED = 2.5  # seconds of walking together
 _LEAST_BRIEF = 1.0
-_APART = 2.0  # heights
+_APART = 1.5  # heights
 _LEAST_FOLLOW = 3.0
 _COURSE = 0.85  # cosine between two directions that are called one
 _ABREAST = 0.8  # heights one may be ahead of the other and still walk beside
@@ -125,7 +126,8 @@ class _Pair:
     def __init__(self, one: Path, other: Path, both: NDArray[np.bool_]) -> None:
         self.one, self.other, self.both = one, other, both
         self.between = np.where(both[:, None], other.place - one.place, np.nan)  # (K, 2) from one to other
-        self.distance = np.hypot(self.between[:, 0], self.between[:, 1])
+        # a long lens makes people look closer to each other in depth than they are
+        self.distance = np.hypot(self.between[:, 0], _DEPTH_DOUBT * self.between[:, 1])
         self.near = _hysteresis(self.distance, _NEAR, _STILL_NEAR)
 
     def encounter(self, kind: Kind, active: Path, passive: Path, first: int, last: int) -> Encounter:
@@ -135,7 +137,13 @@ class _Pair:
 
 def _standing(pair: _Pair) -> list[Encounter]:
     still = pair.near & ~pair.one.moving & ~pair.other.moving
-    found = [pair.encounter("stand", pair.one, pair.other, *run) for run in _runs(still, _LEAST_NEAR)]
+    runs = [
+        run for run in _runs(still, _LEAST_NEAR) if keeps_its_size(pair.one, *run) and keeps_its_size(pair.other, *run)
+    ]
+    found = [pair.encounter("stand", pair.one, pair.other, *run) for run in runs]
+    still = np.zeros_like(still)
+    for begin, end in runs:
+        still[begin : end + 1] = True
     distance = np.nan_to_num(pair.distance, nan=9.0)
     # boxes of two in each other's arms are not so steady
     slow = pair.near & (np.fmax(np.abs(pair.one.velocity[:, 0]), np.abs(pair.other.velocity[:, 0])) < _SLOW)

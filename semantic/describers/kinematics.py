@@ -47,6 +47,7 @@ _LEAST_LEG = 1.0  # heights
 _BEND = 0.5  # heights a path may be off a straight line
 _SLIM = 0.52  # columns over rows: a wider box may be somebody who sits, squats or bends
 _UPRIGHT = 0.88  # of the usual height
+_GROWTH = 0.035  # of the logarithm of a size
 _DEPTH_GROWTH = 1.12  # of the size, for a walk to or from the camera to be one
 
 State = Literal["stand", "stay", "walk", "run"]
@@ -155,7 +156,7 @@ def legs_of(path: Path) -> list[Leg]:
     found: list[Leg] = []
     for begin, end in _runs(path):
         if not path.moving[begin]:
-            if (end - begin) * STEP >= _LEAST_STAND:
+            if (end - begin) * STEP >= _LEAST_STAND and keeps_its_size(path, begin, end):
                 upright = not path.cut and path.upright[begin : end + 1].mean() > 0.8
                 found.append(Leg("stand" if upright else "stay", begin, end))
             continue
@@ -164,6 +165,19 @@ def legs_of(path: Path) -> list[Leg]:
             if leg is not None:
                 found.append(leg)
     return _joined(path, found)
+
+
+def keeps_its_size(path: Path, first: int, last: int) -> bool:
+    """Tell whether somebody neither grows nor shrinks from one sample to another.
+
+    Through a long lens, who walks to the camera hardly moves in the picture; growing gives it away.
+    """
+    size = path.scale[first : last + 1]
+    size = size[np.isfinite(size)]
+    if len(size) < 2:
+        return True
+    edge = max(1, len(size) // 3)
+    return abs(float(np.log(np.median(size[-edge:]) / np.median(size[:edge])))) < _GROWTH
 
 
 @dataclass(frozen=True)
