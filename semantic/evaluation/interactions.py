@@ -161,37 +161,6 @@ def _mean_f1(sums: Floats) -> Floats:
     return np.asarray(divide(2 * right, said + true).mean(axis=1))
 
 
-def direction_accuracy(pairs: Sequence[LabelPair], num_clips: int) -> Measure:
-    """Return how often the right one of two people is said to act.
-
-    Asked wherever annotators gave a label to two people in one direction only and the results give it to the same two
-    in one direction only, among oracle pairs of either direction; nan where that never happens.
-
-    Args:
-        pairs: N.
-        num_clips: C.
-    """
-    said: dict[tuple[int, int, int, str], list[bool]] = defaultdict(list)
-    true: set[tuple[int, int, int, str]] = set()
-    for pair in pairs:
-        ends = pair.annotated[0].active, pair.annotated[0].passive
-        true |= {(pair.clip, *ends, each.label) for each in pair.annotated}
-    for pair in pairs:
-        active, passive = pair.annotated[0].active, pair.annotated[0].passive
-        for each in pair.predicted:
-            if each.probability > THRESHOLD:
-                low, high = min(active, passive), max(active, passive)
-                said[pair.clip, low, high, each.label].append(active == low)
-    right, owner = [], []
-    for (clip, low, high, label), forwards in said.items():
-        ways = {way for way in (True, False) if (clip, *((low, high) if way else (high, low)), label) in true}
-        if len(ways) == 1 and len(set(forwards)) == 1:
-            right.append(float(ways == set(forwards)))
-            owner.append(clip)
-    sums = sum_by_clip(np.stack([np.array(right), np.ones(len(right))], axis=1), owner, num_clips)
-    return Measure("direction", float(np.mean(right)) if right else float("nan"), sums, ratio)
-
-
 def _indicators(pairs: Sequence[LabelPair], classes: Classes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Return (N, L + 1) what is said to hold, and (N, L + 1) what holds; the last column is empty."""
     said = [{classes(each) for each in pair.predicted if each.probability > THRESHOLD} for pair in pairs]
@@ -233,6 +202,32 @@ def open_measures(clips: Sequence[ClipLabels], classes: Classes) -> list[Measure
         Measure(name, float("nan") if nothing else float(formula(total)[0]), sums, formula)
         for name, formula in (("P", _precision), ("R", _recall), ("F1", _f1))
     ]
+
+
+def direction_accuracy(clips: Sequence[ClipLabels]) -> Measure:
+    """Return how often the right one of two people is said to act.
+
+    Asked wherever annotators gave a label to two people in one direction only, and the results give it to the same two
+    in one direction only; nan where that never happens.
+
+    Args:
+        clips: all labels of C clips.
+    """
+    rows = []
+    for clip in clips:
+        true = {(each.active, each.passive, each.label) for each in clip.annotated}
+        said = {(*people, each.label) for each, people in clip.predicted if people and each.probability > THRESHOLD}
+        one_way = {key for key in said if _turned(key) not in said}
+        right = sum(key in true and _turned(key) not in true for key in one_way)
+        wrong = sum(key not in true and _turned(key) in true for key in one_way)
+        rows.append([right, right + wrong])
+    sums = np.array(rows, dtype=np.float64).reshape(-1, 2)
+    return Measure("direction", float(ratio(sums.sum(axis=0, keepdims=True))[0]), sums, ratio)
+
+
+def _turned(key: tuple[int, int, str]) -> tuple[int, int, str]:
+    active, passive, label = key
+    return passive, active, label
 
 
 @dataclass(frozen=True)

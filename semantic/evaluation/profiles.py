@@ -252,7 +252,6 @@ def _oracle(lists: Lists, how: Profile) -> list[Measure]:
             f1 = oracle_measures(lists.pairs, num_clips, classes)[2]
             measures.append(replace(f1, name=f"F1 {name}"))
         measures.append(macro_f1(lists.pairs, num_clips, how.classes))
-        measures.append(direction_accuracy(lists.pairs, num_clips))
     return measures
 
 
@@ -261,7 +260,7 @@ def _open(lists: Lists, how: Profile, labels: Sequence[LabelScore]) -> list[Meas
     if how.by_label:
         for name, classes in _coarser():
             measures.append(replace(open_measures(lists.labels, classes)[2], name=f"F1 {name}"))
-        measures.append(mean_average_precision(labels))
+        measures += [mean_average_precision(labels), direction_accuracy(lists.labels)]
     return measures
 
 

@@ -166,17 +166,18 @@ def test_macro_f1_counts_labels_with_five_items() -> None:
 
 
 def test_direction_is_asked_where_both_sides_name_one() -> None:
-    pairs = [
-        pair_of({"talk.v.01": 1.0}, ["talk.v.01"], clip=0, ends=(1, 2)),  # right
-        pair_of({"push.v.01": 1.0}, ["look.v.01"], clip=1, ends=(1, 2)),
-        pair_of({}, ["push.v.01"], clip=1, ends=(2, 1)),  # pushes, but the other way round
-        pair_of({"smile.v.01": 1.0}, ["smile.v.01"], clip=2, ends=(1, 2)),
-        pair_of({"smile.v.01": 1.0}, ["smile.v.01"], clip=2, ends=(2, 1)),  # both smile: no direction
+    both = [interaction(1, 2, "smile.v.01"), interaction(2, 1, "smile.v.01")]
+    clips = [
+        labels_of([(interaction(7, 8, "talk.v.01"), (1, 2))], [interaction(1, 2, "talk.v.01")]),  # right
+        labels_of([(interaction(7, 8, "push.v.01"), (1, 2))], [interaction(2, 1, "push.v.01")]),  # the other way round
+        labels_of([(each, (each.active, each.passive)) for each in both], both[:1]),  # said of both: no direction
+        labels_of([(both[0], (1, 2))], both),  # true of both
+        labels_of([(both[0], (1, 2)), (both[0], None)], [interaction(1, 3, "smile.v.01")]),  # other people
     ]
-    measure = direction_accuracy(pairs, 3)
+    measure = direction_accuracy(clips)
     assert measure.value == 0.5
-    assert measure.sums is not None and measure.sums.tolist() == [[1, 1], [0, 1], [0, 0]]
-    assert np.isnan(direction_accuracy([], 1).value)
+    assert measure.sums is not None and measure.sums.tolist() == [[1, 1], [0, 1], [0, 0], [0, 0], [0, 0]]
+    assert np.isnan(direction_accuracy([]).value)
 
 
 def test_average_precision_by_hand() -> None:
