@@ -36,6 +36,7 @@ VERBS: dict[str, str] = {
     "evaluate-semantics": "Score what was said about clips: captions, interactions and summaries.",
     "pack": "Pack results for a leaderboard; refuse what its server would reject.",
     "validate": "Check an archive for a leaderboard.",
+    "export-semantics": "Write what was said in the files of BenSMOT, TrackEval and CHOTA.",
     "import-checkpoint": "Turn weights of the original SUSHI or LG-MOT code, or of fast-reid, into ours.",
     "env": "Show versions, devices and paths, for bug reports.",
 }
