@@ -139,9 +139,11 @@ def prediction_vector(interactions: Sequence[Interaction], *, spread: bool = Fal
         interactions: Of that pair.
         spread: See ``write_reference_results``.
     """
+    from semantic.evaluation.interactions import slot_class
+
     vector = [0.0] * NUM_SLOTS
     for one in interactions:
-        for slot in slots(one.label) if spread else slots(one.label)[:1]:
+        for slot in slots(one.label) if spread else (slot_class(one),):
             vector[slot] = max(vector[slot], float(one.probability))
     return vector
 

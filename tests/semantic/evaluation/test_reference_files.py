@@ -64,6 +64,14 @@ def test_files_score_as_the_records_they_were_written_from(rule: Rule, tmp_path:
     assert 0 < files[ORACLE].value("F1") < 1
 
 
+def test_files_of_a_perfect_prediction_are_perfect_faulty_spellings_included(tmp_path: Path, no_wordnet: None) -> None:
+    records = small_world(4)
+    write_reference_results(tmp_path, collect(records, records, Rule.argmax, as_released=True))
+    found = score_reference_files(tmp_path)
+    assert found[ORACLE].value("F1") == found[ORACLE].value("exact") == 1.0
+    assert found[CAPTIONS].value("CIDEr") == pytest.approx(10.0)
+
+
 @pytest.mark.parametrize(
     ("contents", "message"),
     [
