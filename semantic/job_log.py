@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import logging
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -27,13 +27,14 @@ class JobLog:
 
     Args:
         path: Of the file; made when it is not there.
+        others: Files of runs that do other parts of the work; their answers are used, too.
 
     Attributes:
         failures: How often each request failed.
     """
 
-    def __init__(self, path: str | Path) -> None:
-        self._path = Path(path)
+    def __init__(self, path: str | Path, others: Iterable[Path] = ()) -> None:
+        self._path, self._others = Path(path), tuple(others)
         self._answers: dict[str, Answer] = {}
         self._errors: dict[str, Answer] = {}
         self.failures: Counter[str] = Counter()
@@ -41,7 +42,12 @@ class JobLog:
 
     def __enter__(self) -> JobLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        self._read()
+        for other in self._others:
+            self._read(other)  # its last line may be being written
+        whole = self._read(self._path)
+        if self._path.is_file():
+            with self._path.open("r+b") as file:
+                file.truncate(whole)
         self._file = self._path.open("ab")
         return self
 
@@ -75,11 +81,12 @@ class JobLog:
         # what is used is what was written, so that a resumed run works with the same values
         self._take(json.loads(line))
 
-    def _read(self) -> None:
-        if not self._path.is_file():
-            return
+    def _read(self, path: Path) -> int:
+        """Remember the rows of a file; return the number of its bytes up to the end of the last whole line."""
         whole = 0
-        with self._path.open("rb") as file:
+        if not path.is_file():
+            return whole
+        with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
                 if not line.endswith(b"\n"):
                     break
@@ -87,9 +94,8 @@ class JobLog:
                 try:
                     self._take(json.loads(line))
                 except (ValueError, KeyError, TypeError, RecursionError) as error:
-                    logger.warning("%s:%d: not an answer, asked again (%s)", self._path, number, error)
-        with self._path.open("r+b") as file:
-            file.truncate(whole)
+                    logger.warning("%s:%d: not an answer, asked again (%s)", path, number, error)
+        return whole
 
     def _take(self, row: Any) -> None:  # noqa: ANN401 - a JSON value
         """Remember a row.

@@ -40,7 +40,6 @@ logger = logging.getLogger(__name__)
 
 ATTEMPTS = 2  # a request that failed is asked once more
 MANIFEST = "describe.json"
-JOBS = "jobs.jsonl"
 
 _BUDGET = 2**30  # bytes of frames in memory, of all clips of a group
 _ROUNDS = 5  # of finding frames that cannot be read; each plan may show others
@@ -107,6 +106,7 @@ def describe_clips(
     group: int = 8,
     retry: bool = False,
     skip_bad_images: bool = False,
+    part: tuple[int, int] = (1, 1),
 ) -> Iterator[ClipReport]:
     """Describe clips; yield a report of each as soon as it is finished, in the order given.
 
@@ -118,9 +118,10 @@ def describe_clips(
         group: Clips whose requests are asked together.
         retry: Ask again what failed in an earlier run; results that lack something are made anew.
         skip_bad_images: Show other frames instead of those that cannot be read.
+        part: (k, n): only every n-th clip, from the k-th on; n runs, on one machine or on several, do all of them.
 
     Raises:
-        ConfigError: the folder holds results of another describer or other settings.
+        ConfigError: no such part, or the folder holds results of another describer or other settings.
         DataError: two clips of one name, or another run is writing into the folder.
         WeightsError: from the describer.
     """
@@ -133,12 +134,17 @@ def describe_clips(
     if twice:
         raise DataError(f"two clips have one result, {twice[0]}", "describe them into folders of their own")
     maker = _Maker(describer, config, shortlist, skip_bad_images, _BUDGET // max(group, 1))
-    with locked(out, "describe"):
+    number, parts = part
+    if not 1 <= number <= parts:
+        raise ConfigError(f"part: {number}/{parts}", "1/2 and 2/2 are the parts of two runs")
+    todo = list(zip(sources, paths, strict=True))[number - 1 :: parts]
+    name = "" if parts == 1 else f"-{number}of{parts}"
+    with locked(out, f"describe{name}"):
         maker.claim(out)
-        with JobLog(out / JOBS) as log:
+        jobs = out / f"jobs{name}.jsonl"
+        with JobLog(jobs, sorted(set(out.glob("jobs*.jsonl")) - {jobs})) as log:
             if retry:
                 log.forget_failures()
-            todo = list(zip(sources, paths, strict=True))
             for first in range(0, len(todo), max(group, 1)):
                 yield from maker.describe(todo[first : first + max(group, 1)], log, retry)
 

@@ -59,7 +59,8 @@ def describe(
     A clip that is finished is kept, and a run that was stopped goes on with the answers it has. Clips that cannot be
     read are left out and named at the end. Settings follow as key=value: describer.model=NAME|DIR and other options of
     the describer, group=8 clips asked about together, retry=true asks again what failed, on_bad_image=skip shows other
-    frames than those that cannot be read, on_bad_row=skip leaves out broken lines of the tracks, views.*, pairs.* and
+    frames than those that cannot be read, part=1/2 takes every second clip (part=2/2 the others, at the same time),
+    on_bad_row=skip leaves out broken lines of the tracks, views.*, pairs.* and
     text.* say what is shown, who is asked about, and how long answers are.
     """
     from semantic.config import DescribeConfig
@@ -72,6 +73,7 @@ def describe(
         describer: dict[str, Any] = field(default_factory=dict)
         group: int = 8
         retry: bool = False
+        part: str = "1/1"
         on_bad_image: Choice = Choice.error
         on_bad_row: Choice = Choice.error
 
@@ -81,6 +83,7 @@ def describe(
     settings = load_config(Settings, None, config, overrides)
     if settings.group < 1:
         raise ConfigError(f"group: {settings.group} is below 1", "ask about one clip at least")
+    part = _part(settings.part)
     looking = _Looking(frames, frame_rate, settings.on_bad_image.value, settings.on_bad_row.value)
     sources = _truth(Path(names[0]), looking) if truth else _trajectories(Path(names[0]), looking)
     network = load_describer(describer, **settings.describer)
@@ -94,10 +97,18 @@ def describe(
         group=settings.group,
         retry=settings.retry,
         skip_bad_images=looking.on_bad_image == "skip",
+        part=part,
     ):
         reports.append(report)
-        typer.echo(f"[{len(reports)}/{len(sources)}] {_line(report)}", err=True)
+        typer.echo(f"[{len(reports)}/{len(sources[part[0] - 1 :: part[1]])}] {_line(report)}", err=True)
     _tell(reports, out)
+
+
+def _part(text: str) -> tuple[int, int]:
+    number, slash, parts = text.partition("/")
+    if not (slash and number.isdecimal() and parts.isdecimal() and 1 <= int(number) <= int(parts)):
+        raise ConfigError(f"part: {text!r} is none", "1/2 and 2/2 are the parts of two runs")
+    return int(number), int(parts)
 
 
 def _line(report: ClipReport) -> str:

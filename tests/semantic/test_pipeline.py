@@ -80,6 +80,24 @@ def test_groups_change_no_byte(tmp_path: Path) -> None:
     assert _results(tmp_path / "1") == _results(tmp_path / "2") == _results(tmp_path / "8")
 
 
+def test_parts_of_the_work_make_the_same_files_and_know_each_others_answers(tmp_path: Path) -> None:
+    _run(tmp_path / "whole")
+    first = _run(tmp_path / "parts", part=(1, 2))
+    second = _run(tmp_path / "parts", part=(2, 2))
+    assert [one.name for one in first] == ["street/0", "street/2"] and [one.name for one in second] == ["street/1"]
+    assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+    torn = tmp_path / "parts" / "jobs-1of2.jsonl"
+    torn.write_bytes(torn.read_bytes() + b'{"request": "still being wri')
+    for path in (tmp_path / "parts" / "semantics").iterdir():
+        path.unlink()
+    again = FakeDescriber()
+    _run(tmp_path / "parts", again)
+    assert again.asked == [] and torn.read_bytes().endswith(b"wri")
+    assert _results(tmp_path / "parts") == _results(tmp_path / "whole")
+    with pytest.raises(ConfigError, match="part: 3/2"):
+        _run(tmp_path / "parts", part=(3, 2))
+
+
 def test_finished_clips_are_kept_and_answers_used_again(tmp_path: Path) -> None:
     _run(tmp_path)
     before = _results(tmp_path)
