@@ -35,8 +35,9 @@ _WHOLE_RATIO = (0.78, 1.25)  # of a height to the ruler, over the usual ratio of
 _LEAST_SAMPLES, _MOST_SAMPLES = 3, 20  # of a person: fewer say nothing about the ruler, more do not say more
 _HORIZONS = 121
 _NOISE = 0.04  # of the logarithm of a height
-_DIFFERENCE = 0.12  # between adults, of the logarithm
-_LEVEL, _TILT = 0.35, 0.25  # where horizons are, and how far from there, as shares of the picture
+_DIFFERENCE, _CHILD = 0.12, 1.2  # between adults, of the logarithm; a child costs no more than so many differences
+_LOWEST = 0.45  # heights of a camera above the ground
+_LEVEL, _TILT = 0.35, 0.2  # where horizons are, and how far from there, as shares of the picture
 _MOST_SCATTER = 0.12
 
 _STILL, _MOVING = 0.16, 0.32  # heights a second: below one stands, above the other walks
@@ -251,15 +252,15 @@ def _ruler(samples: list[_Samples], rows: float) -> _Ruler | None:
             people.append((one.foot[good], np.log(np.maximum(one.height[good], 2.0))))
     if not people:
         return None
-    top = min(float(foot.min() - 0.3 * np.exp(np.median(height))) for foot, height in people)
+    top = min(float(foot.min() - _LOWEST * np.exp(np.median(height))) for foot, height in people)
     best: tuple[float, float, float, float] | None = None
     for horizon in np.linspace(-rows, top, _HORIZONS) if top > -rows else ():
         logs = [height - np.log(foot - horizon) for foot, height in people]
         tall = np.array([np.median(one) for one in logs])
         away = [np.minimum(np.abs(one - middle) / _NOISE, 3.0) for one, middle in zip(logs, tall, strict=True)]
-        usual = float(np.median(tall))
+        usual = float(np.sort(tall)[len(tall) // 2])
         cost = sum(min(len(one), _MOST_SAMPLES) * float((one**2).mean()) for one in away)
-        cost += float((np.minimum(np.abs(tall - usual) / _DIFFERENCE, 2.0) ** 2).sum())
+        cost += float((np.minimum(np.abs(tall - usual) / _DIFFERENCE, _CHILD) ** 2).sum())
         cost += ((horizon / rows - _LEVEL) / _TILT) ** 2
         scatter = float(np.median(np.concatenate(away))) * _NOISE
         if best is None or cost < best[0]:
