@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -37,13 +38,22 @@ _TEMPLATE = (
 )
 
 
-def save_tiny(folder: Path, family: str = "llava_onevision", *, vocabulary: int = 400, **sizes: Any) -> None:  # noqa: ANN401
+def save_tiny(
+    folder: Path,
+    family: str = "llava_onevision",
+    *,
+    vocabulary: int = 400,
+    sentences: Sequence[str] = SENTENCES,
+    vision: Mapping[str, Any] | None = None,
+    **sizes: Any,  # noqa: ANN401
+) -> None:
     """Write a model of ``family`` with tokenizer, chat template and settings of its processor.
 
-    ``sizes`` override those of the text model.
+    ``sentences`` are what the tokenizer learns its at most ``vocabulary`` tokens from; ``vision`` overrides sizes of
+    LLaVA-OneVision's eyes, ``sizes`` those of the text model.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    tokenizer = save_tokenizer(folder, family, vocabulary)
+    tokenizer = save_tokenizer(folder, family, vocabulary, sentences)
     number = tokenizer.convert_tokens_to_ids
     text = {
         "hidden_size": 64,
@@ -60,14 +70,18 @@ def save_tiny(folder: Path, family: str = "llava_onevision", *, vocabulary: int 
     } | sizes
     torch.manual_seed(0)
     ends = {"eos_token_id": number("<|im_end|>"), "pad_token_id": number("<|endoftext|>")}
-    network = {"llava_onevision": _llava, "qwen2_5_vl": _qwen, "smolvlm": _smol}[family](text, number, ends)
+    if family == "llava_onevision":
+        network = _llava(text, number, ends, vision or {})
+    else:
+        network = {"qwen2_5_vl": _qwen, "smolvlm": _smol}[family](text, number, ends)
+    side = (vision or {}).get("image_size", 56)
     network.generation_config = transformers.GenerationConfig(
         do_sample=True, temperature=0.7, repetition_penalty=1.3, **ends
     )  # as real models come; no reply here may depend on it
     network.eval().save_pretrained(folder)
     settings = {
         "llava_onevision": {
-            "size": {"height": 56, "width": 56},
+            "size": {"height": side, "width": side},
             "image_mean": [0.5] * 3,
             "image_std": [0.5] * 3,
             "resample": 3,
@@ -90,7 +104,9 @@ def save_tiny(folder: Path, family: str = "llava_onevision", *, vocabulary: int 
     (folder / "preprocessor_config.json").write_text(json.dumps(settings[family]))
 
 
-def save_tokenizer(folder: Path, family: str, vocabulary: int) -> transformers.PreTrainedTokenizerFast:
+def save_tokenizer(
+    folder: Path, family: str, vocabulary: int, sentences: Sequence[str]
+) -> transformers.PreTrainedTokenizerFast:
     """Write a tokenizer of pairs of bytes with the marks of ``family``, as those of the real models work."""
     core = tokenizers.Tokenizer(tokenizers.models.BPE())
     core.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -102,7 +118,7 @@ def save_tokenizer(folder: Path, family: str, vocabulary: int) -> transformers.P
         initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    core.train_from_iterator(SENTENCES, trainer)
+    core.train_from_iterator(sentences, trainer)
     tokenizer = transformers.PreTrainedTokenizerFast(
         tokenizer_object=core,
         eos_token="<|im_end|>",
@@ -115,19 +131,24 @@ def save_tokenizer(folder: Path, family: str, vocabulary: int) -> transformers.P
     return tokenizer
 
 
-def _llava(text: dict[str, Any], number: Any, ends: dict[str, int]) -> transformers.PreTrainedModel:  # noqa: ANN401
-    vision = transformers.SiglipVisionConfig(
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=2,
-        image_size=56,
-        patch_size=14,
-        vision_use_head=False,
-        initializer_range=0.2,
-    )
+def _llava(
+    text: dict[str, Any],
+    number: Any,  # noqa: ANN401
+    ends: dict[str, int],
+    vision: Mapping[str, Any],
+) -> transformers.PreTrainedModel:
+    sizes = {
+        "hidden_size": 32,
+        "intermediate_size": 64,
+        "num_hidden_layers": 2,
+        "num_attention_heads": 2,
+        "image_size": 56,
+        "patch_size": 14,
+        "vision_use_head": False,
+        "initializer_range": 0.2,
+    }
     config = transformers.LlavaOnevisionConfig(
-        vision_config=vision,
+        vision_config=transformers.SiglipVisionConfig(**(sizes | dict(vision))),
         text_config=transformers.Qwen2Config(tie_word_embeddings=True, **text),
         image_token_id=number("<image>"),
         video_token_id=number("<video>"),

@@ -113,6 +113,7 @@ class LocalClient:
         settings: how it is run.
 
     Attributes:
+        stops: tokens that end a reply.
         counts: what has been done so far: ``questions``, ``batches``, ``prompt_tokens`` and ``padding_tokens`` of
             batches, ``new_tokens``, ``media`` (series of pictures looked at), ``media_reused``, ``pictures_left_out``,
             ``halvings``.
@@ -138,8 +139,8 @@ class LocalClient:
         self._tokenizer.padding_side = "left"
         self._template = _chat_template(folder, self._tokenizer)
         self._family: Family = FAMILIES[config.model_type](folder, config, functools.partial(_special, self._tokenizer))
-        self._stops = _stops(network, self._tokenizer)
-        self._network.generation_config = _greedy(self._stops, self._tokenizer.pad_token_id)
+        self.stops = _stops(network, self._tokenizer)
+        self._network.generation_config = _greedy(self.stops, self._tokenizer.pad_token_id)
         self._cache: OrderedDict[tuple[str, tuple[int, ...]], Media] = OrderedDict()
         self._largest = self.settings.batch_size  # halved for good where memory does not suffice
         self.counts: Counter[str] = Counter()
@@ -332,7 +333,7 @@ class LocalClient:
         output = self._network.generate(
             **inputs,
             max_new_tokens=ready[0].question.max_new_tokens,
-            prefix_allowed_tokens_fn=_allowed(grammars, longest, self._stops),
+            prefix_allowed_tokens_fn=_allowed(grammars, longest, self.stops),
         )[:, longest:].tolist()
         self.counts.update(
             questions=len(ready),
@@ -341,7 +342,7 @@ class LocalClient:
             padding_tokens=longest * len(rows) - sum(map(len, rows)),
         )
         for prompt, row, written in zip(ready, rows, output, strict=True):
-            ends = [place for place, token in enumerate(written) if token in self._stops]
+            ends = [place for place, token in enumerate(written) if token in self.stops]
             tokens = written[: ends[0]] if ends else written
             self.counts["new_tokens"] += len(tokens)
             text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
@@ -363,7 +364,7 @@ class LocalClient:
         encode = functools.lru_cache(None)(lambda text: tuple(self._tokenizer.encode(text, add_special_tokens=False)))
         decode = functools.partial(self._tokenizer.decode, clean_up_tokenization_spaces=False)
         return [
-            PairGrammar(one.subjects, one.options, encode, decode, self._stops, one.max_new_tokens) for one in questions
+            PairGrammar(one.subjects, one.options, encode, decode, self.stops, one.max_new_tokens) for one in questions
         ]
 
     # ----------------------------------------------------------------------------------------------------- judging
