@@ -13,15 +13,16 @@ _SECONDS_BETWEEN_LINES = 10.0
 
 
 @contextmanager
-def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def show_progress(what: str, total: int, unit: str = "frames") -> Iterator[Callable[[int], None]]:
     """Yield a function that takes the number of frames done.
 
     Args:
         what: Names the work, e.g. the sequence.
         total: Number of frames.
+        unit: What is counted, if not frames.
     """
     if sys.stderr.isatty():
-        yield from _bar(what, total)
+        yield from _bar(what, total, unit)
         return
     began = told = time.monotonic()
     first: int | None = None  # frames an earlier run had done say nothing about the pace
@@ -35,7 +36,7 @@ def show_progress(what: str, total: int) -> Iterator[Callable[[int], None]]:
         told = now
         rate = (done - first) / (now - began)
         left = f", {(total - done) / rate:.0f} s left" if rate > 0 else ""
-        typer.echo(f"{what}: {done} of {total} frames, {rate:.1f} frames/s{left}", err=True)
+        typer.echo(f"{what}: {done} of {total} {unit}, {rate:.1f} {unit}/s{left}", err=True)
 
     yield update
 
@@ -59,7 +60,7 @@ def download_lines(what: str) -> Callable[[int, int | None], None]:
     return update
 
 
-def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
+def _bar(what: str, total: int, unit: str) -> Iterator[Callable[[int], None]]:
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, Task, TextColumn
     from rich.progress import TimeRemainingColumn as Remaining
@@ -67,7 +68,7 @@ def _bar(what: str, total: int) -> Iterator[Callable[[int], None]]:
 
     class Rate(ProgressColumn):
         def render(self, task: Task) -> Text:
-            return Text("" if task.speed is None else f"{task.speed:.1f} frames/s")
+            return Text("" if task.speed is None else f"{task.speed:.1f} {unit}/s")
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), Rate(), Remaining())
     with Progress(*columns, console=Console(stderr=True)) as progress:

@@ -73,7 +73,7 @@ def _simulate_social(
 ) -> None:
     from sushi_lg.simulation.social.export import export_social
 
-    with show_progress(f"{domain.name} {split}", sequences) as update:
+    with show_progress(f"{domain.name} {split}", sequences, "clips") as update:
         exported = export_social(
             domain, out, split=split, sequences=sequences, seed=seed, layout=layout.value, done=update
         )

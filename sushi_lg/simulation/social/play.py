@@ -270,12 +270,8 @@ class Play:
     @contextmanager
     def close_to(self, a: int, b: int) -> Iterator[None]:
         """Let two come nearer than strangers do."""
-        pair = frozenset((a, b))
-        self.touching.add(pair)
-        try:
+        with self._close([(a, b)]):
             yield
-        finally:
-            self.touching.discard(pair)
 
     # ---------------------------------------------------------------------------------------------------------- places
 
@@ -290,6 +286,14 @@ class Play:
     def depth(self, low: float = 0.2, high: float = 0.6) -> float:
         """Draw a depth from a share of near .. far."""
         return self.scene.near + (self.scene.far - self.scene.near) * self.uniform(low, high)
+
+    def somewhere(self, k: int, least: float) -> Place:
+        """Draw a place in the picture that somebody has to walk to for some metres."""
+        for _ in range(20):
+            place = self.spot(self.uniform(-0.85, 0.85), self.depth(0.05, 0.9))
+            if float(np.linalg.norm(place - self.place[k])) > least:
+                break
+        return place
 
     def put(self, k: int, place: ArrayLike, face: int | Place | None = None, heading: float | None = None) -> None:
         """Set somebody somewhere at the beginning."""
@@ -338,9 +342,26 @@ class Play:
                 yield
         self.goal[a], self.face[a] = None, b
 
+    def arms_length(self, a: int, b: int) -> float:
+        """Return metres at which hands of two people meet comfortably."""
+        tall, small = max(self.height[a], self.height[b]), min(self.height[a], self.height[b])
+        return 0.2 * (tall + small) - 0.3 * (tall - small)
+
+    def _reach(self, k: int, up: float) -> float:
+        """Return how far in front, in metres, somebody's hand comes at a height."""
+        down = 0.78 * self.height[k] - up
+        return math.sqrt(max((0.3 * self.height[k]) ** 2 - down**2, 0.05))
+
+    def turn_to(self, a: int, b: int) -> Script:
+        """Turn until somebody is faced."""
+        self.face[a] = b
+        end = self.now + 1.6
+        while self.now < end and not self._faces(a, b):
+            yield
+
     def settle(self, a: int, b: int, gap: float) -> Script:
         """Let two face each other at a distance, side by side in the picture; nobody moves who stands there."""
-        if abs(self.distance(a, b) - gap) > 0.15 or abs(self.place[a, 1] - self.place[b, 1]) > 0.35:
+        if abs(self.distance(a, b) - gap) > 0.08 or abs(self.place[a, 1] - self.place[b, 1]) > 0.35:
             yield from self.walk_up(a, b, gap, 1.0)
         self.face[a], self.face[b] = b, a
         end = self.now + 2
@@ -380,18 +401,18 @@ class Play:
             )
 
     def leave(self, a: int, b: int | None, *, away: bool = True, speed: float = 1.3, side: int = 0) -> Script:
-        """Walk away from somebody, beyond the picture or only some metres."""
-        side = side or int(self.side_of(a, b) if b is not None else np.sign(self.place[a, 0]) or 1)
-        z = float(np.clip(self.place[a, 1] + self.uniform(-0.5, 1.0), self.scene.near, self.scene.far))
-        to = self.outside(side, z) if away else self._some_metres(a, side)
+        """Walk away from somebody, beyond a side of the picture, or to another place in it."""
+        if away or b is None:
+            side = side or int(self.side_of(a, b) if b is not None else np.sign(self.place[a, 0]) or 1)
+            z = float(np.clip(self.place[a, 1] + self.uniform(-0.5, 1.0), self.scene.near, self.scene.far))
+            to = self.outside(side, z)
+        else:
+            # the farthest from the other of some places
+            places = [self.somewhere(a, 1.4) for _ in range(6)]
+            to = max(places, key=lambda place: float(np.linalg.norm(place - self.place[b])))
+            side = -1 if to[0] < self.place[a, 0] else 1
         with self.act("leave" if b is not None else "exit", a, b, side=_side(side)):
             yield from self.go(a, to, speed)
-
-    def _some_metres(self, a: int, side: int) -> Place:
-        x = self.place[a, 0] + side * self.uniform(1.8, 2.4)
-        z = float(np.clip(self.place[a, 1] + self.uniform(0.4, 1.6), self.scene.near, self.scene.far))
-        limit = 0.85 * float(self.scene.camera.half_width(z, self.scene.camera.width / 2))
-        return np.array([np.clip(x, -limit, limit), z])
 
     def talk(self, a: int, b: int, seconds: float, kind: str = "talk") -> Script:
         """Talk, one after the other, with the hands; ``quarrel`` does it with both."""
@@ -435,7 +456,7 @@ class Play:
 
     def shake_hands(self, a: int, b: int, seconds: float = 1.8) -> Script:
         """Shake right hands."""
-        yield from self.settle(a, b, 0.8)
+        yield from self.settle(a, b, self.arms_length(a, b))
         with (
             self.close_to(a, b),
             self.act("shake_hands", a, b),
@@ -470,7 +491,7 @@ class Play:
 
     def give(self, a: int, b: int, prop: Prop, seconds: float = 2.4) -> Script:
         """Hand a thing over; its giver holds it before, its taker after."""
-        yield from self.settle(a, b, 0.85)
+        yield from self.settle(a, b, self.arms_length(a, b))
         with self.close_to(a, b), self.act("give", a, b, thing=prop.words):
             with self.using(a, right=meeting(self, a, b)), self.using(b, right=meeting(self, a, b)):
                 yield from self.wait(seconds / 2)
@@ -500,46 +521,45 @@ class Play:
 
     def wave(self, a: int, b: int, seconds: float = 2.0) -> Script:
         """Wave to somebody."""
-        self.face[a] = b
+        yield from self.turn_to(a, b)
         with self.act("wave", a, b), self.using(a, right=waving(self)):
             yield from self.wait(seconds)
 
     def beckon(self, a: int, b: int, seconds: float = 2.0) -> Script:
         """Call somebody with the hand."""
-        self.face[a] = b
+        yield from self.turn_to(a, b)
         with self.act("beckon", a, b), self.using(a, right=beckoning(self)):
             yield from self.wait(seconds)
 
     def point(self, a: int, b: int, seconds: float = 2.2) -> Script:
         """Point at somebody with the arm stretched out."""
-        self.face[a] = b
-        hand = RIGHT
-        goal = pointing(self, a, b)
-        with self.act("point", a, b), self.using(a, *((goal, None) if hand == LEFT else (None, goal))):
+        yield from self.turn_to(a, b)
+        with self.act("point", a, b), self.using(a, right=pointing(self, a, b)):
             yield from self.wait(seconds)
 
     def look(self, a: int, b: int, seconds: float) -> Script:
         """Stand and look at somebody."""
-        self.face[a] = b
+        yield from self.turn_to(a, b)
         with self.act("look", a, b):
             yield from self.wait(seconds)
 
     def watch(self, a: int, b: int) -> Script:
         """Look at somebody as long as the script around it lets."""
-        self.face[a] = b
+        yield from self.turn_to(a, b)
         with self.act("look", a, b):
             while True:
                 yield
 
     def applaud(self, a: int, b: int, seconds: float = 2.6) -> Script:
         """Clap the hands towards somebody."""
-        self.face[a] = b
+        yield from self.turn_to(a, b)
         with self.act("applaud", a, b), self.using(a, clapping(self, LEFT), clapping(self, RIGHT)):
             yield from self.wait(seconds)
 
     def push(self, a: int, b: int) -> Script:
         """Push somebody, who stumbles back."""
-        yield from self.settle(a, b, 0.62)
+        chest = min(0.72 * self.height[b], 0.85 * self.height[a])
+        yield from self.settle(a, b, min(0.15 * (self.height[a] + self.height[b]), self._reach(a, chest) + 0.02))
         away = self.place[b] - self.place[a]
         away /= max(float(np.linalg.norm(away)), 1e-6)
         with self.close_to(a, b), self.act("push", a, b):
@@ -564,7 +584,10 @@ class Play:
 
     def touch(self, a: int, b: int, seconds: float = 2.2) -> Script:
         """Lay a hand on somebody's shoulder."""
-        yield from self.walk_up(a, b, 0.6, 0.9)
+        shoulder = min(0.79 * self.height[b], 0.98 * self.height[a])
+        yield from self.walk_up(
+            a, b, min(0.17 * (self.height[a] + self.height[b]), self._reach(a, shoulder) - 0.02), 0.9
+        )
         with self.close_to(a, b), self.act("touch", a, b), self.using(a, right=on_shoulder(self, b, a)):
             yield from self.wait(seconds)
 
@@ -599,8 +622,9 @@ class Play:
 
     def obstruct(self, a: int, b: int, seconds: float = 2.5) -> Script:
         """Stand in somebody's way with the arms out."""
-        self.face[a], self.face[b] = b, a
-        with self.act("obstruct", a, b), self.using(a, fixed(-0.36, 0.1, 0.74), fixed(0.36, 0.1, 0.74)):
+        self.face[b] = a
+        yield from self.turn_to(a, b)
+        with self.act("obstruct", a, b), self.using(a, fixed(-0.24, 0.22, 0.76), fixed(0.12, 0.29, 0.84)):
             yield from self.wait(seconds)
 
     def circle(self, a: int, b: int, turns: float = 1.2, radius: float = 1.15) -> Script:
@@ -732,13 +756,14 @@ class Play:
 
     def pull(self, a: int, b: int, to: Place) -> Script:
         """Take somebody by the hand and pull him or her along."""
-        yield from self.settle(a, b, 0.85)
+        gap = self.arms_length(a, b)
+        yield from self.settle(a, b, gap)
 
         def dragged() -> Script:
             while True:
                 way = self.place[a] - self.place[b]
-                gap = float(np.linalg.norm(way))
-                self.goal[b] = self.place[a] - way / max(gap, 1e-6) * 0.85
+                ahead = self.velocity[a] * 0.3
+                self.goal[b] = self.place[a] + ahead - way / max(float(np.linalg.norm(way)), 1e-6) * 0.85 * gap
                 self.speed[b] = 2.0
                 yield
 
@@ -777,7 +802,8 @@ class Play:
 
     def photograph(self, a: int, b: int, prop: Prop, seconds: float) -> Script:
         """Take pictures of somebody who poses."""
-        self.face[a], self.face[b] = b, a
+        self.face[b] = a
+        yield from self.turn_to(a, b)
         with (
             self.act("photograph", a, b, thing=prop.words),
             self.using(a, fixed(-0.035, 0.15, 0.9), fixed(0.035, 0.15, 0.9)),
@@ -939,8 +965,9 @@ def meeting(play: Play, a: int, b: int, shake: float = 0.0) -> HandGoal:
     """Bring a hand to the middle between two people."""
 
     def goal(seconds: float) -> tuple[int, tuple[float, float, float]]:
-        x, z = (play.place[a] + play.place[b]) / 2
-        up = 0.6 * min(play.height[a], play.height[b]) + 0.02 * abs(play.height[a] - play.height[b])
+        share = play.height[a] / (play.height[a] + play.height[b])
+        x, z = play.place[a] + (play.place[b] - play.place[a]) * share
+        up = 0.32 * (play.height[a] + play.height[b])
         return POINT, (float(x), up + shake * math.sin(2 * math.pi * 1.6 * seconds), float(z))
 
     return goal
@@ -951,7 +978,7 @@ def between(play: Play, a: int, b: int) -> HandGoal:
 
     def goal(_: float) -> tuple[int, tuple[float, float, float]]:
         x, z = (play.place[a] + play.place[b]) / 2
-        return POINT, (float(x), 0.5 * (0.35 * play.height[a] + 0.65 * play.height[b]), float(z))
+        return POINT, (float(x), 0.51 * max(play.height[a], play.height[b]), float(z))
 
     return goal
 
@@ -961,8 +988,9 @@ def around(play: Play, a: int, b: int, lower: float) -> HandGoal:
 
     def goal(_: float) -> tuple[int, tuple[float, float, float]]:
         way = play.place[b] - play.place[a]
-        x, z = play.place[b] + way / max(float(np.linalg.norm(way)), 1e-6) * 0.13
-        return POINT, (float(x), (0.72 + lower) * min(play.height[a], play.height[b]), float(z))
+        x, z = play.place[b] + way / max(float(np.linalg.norm(way)), 1e-6) * 0.08
+        up = min(max((0.72 + lower) * play.height[a], 0.5 * play.height[b]), 0.85 * play.height[b])
+        return POINT, (float(x), up, float(z))
 
     return goal
 
@@ -972,7 +1000,7 @@ def on_chest(play: Play, b: int, a: int, across: float) -> HandGoal:
 
     def goal(_: float) -> tuple[int, tuple[float, float, float]]:
         way = play.place[b] - play.place[a]
-        x, z = play.place[b] - way / max(float(np.linalg.norm(way)), 1e-6) * 0.1
+        x, z = play.place[b] - way / max(float(np.linalg.norm(way)), 1e-6) * 0.04
         up = min(0.72 * play.height[b], 0.85 * play.height[a]) + across
         return POINT, (float(x), up, float(z))
 
@@ -984,7 +1012,7 @@ def on_shoulder(play: Play, b: int, a: int) -> HandGoal:
 
     def goal(_: float) -> tuple[int, tuple[float, float, float]]:
         way = play.place[b] - play.place[a]
-        x, z = play.place[b] - way / max(float(np.linalg.norm(way)), 1e-6) * 0.08
+        x, z = play.place[b] - way / max(float(np.linalg.norm(way)), 1e-6) * 0.03
         return POINT, (float(x), min(0.79 * play.height[b], 0.98 * play.height[a]), float(z))
 
     return goal

@@ -72,9 +72,13 @@ def with_hands(
     goals = np.where((hands.aim == POINT)[..., None], point, gesture)
     for k, letter in enumerate("lr"):
         shoulder = joints[..., _INDEX[f"shoulder_{letter}"], :]
+        aimed = (hands.aim[..., k] == POINT)[..., None]
+        # figures are flat: an arm that reaches for a point is drawn in the picture rather than into it
+        flat = np.concatenate([goals[..., k, :2], (0.7 * shoulder + 0.3 * goals[..., k, :])[..., 2:]], axis=-1)
+        goal = np.where(aimed, flat, goals[..., k, :])
         weight = hands.weight[..., k, None] * (hands.aim[..., k, None] != NOTHING)
         swinging = joints[..., _INDEX[f"hand_{letter}"], :]
-        hand = swinging + weight * (goals[..., k, :] - swinging)
+        hand = swinging + weight * (goal - swinging)
         arm = hand - shoulder
         length = np.linalg.norm(arm, axis=-1, keepdims=True)
         hand = shoulder + arm * np.minimum(1, REACH / np.maximum(length, 1e-6))

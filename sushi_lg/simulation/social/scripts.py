@@ -345,7 +345,6 @@ def asking_the_way(play: Play, parts: Parts) -> Script:
     if others:
         c = others[0]
         yield from play.during(play.point(b, c, play.uniform(2.0, 3.0)), play.watch(a, c))
-        yield from play.leave(a, b, away=False, side=int(play.side_of(c, a)))
         yield from play.approach(a, c)
         yield from play.talk(a, c, play.uniform(2.5, 4.5))
         yield from play.leave(a, c)
@@ -399,9 +398,10 @@ def following(play: Play, parts: Parts) -> Script:
         yield from play.settle(b, a, 0.9)
         yield from play.talk(a, b, play.uniform(2.5, 5))
     elif way == 1:
-        yield from play.during(play.leave(a, b), play.follow(b, a))
+        yield from play.during(play.leave(a, None), play.follow(b, a))
     else:
         play.face[a] = b
+        yield from play.walk_up(b, a, 1.1)
         yield from play.obstruct(a, b)
         yield from play.leave(b, a)
 
@@ -434,7 +434,7 @@ def passing_by(play: Play, parts: Parts) -> Script:
     z = play.depth(0.25, 0.55)
     for n, c in enumerate(others):
         play.put(c, play.spot((-0.75, 0.75)[n % 2], play.depth(0.7, 0.9)), np.array([0.0, 0.0]))
-    if play.chance(0.45):
+    if play.chance(0.6):
         play.put(b, play.spot(-side * play.uniform(0.0, 0.4), z), np.array([0.0, 0.0]))
         yield from play.wait(0.6)
         play.put(a, play.outside(side, z), b)
@@ -472,7 +472,7 @@ def leading_child(play: Play, parts: Parts) -> Script:
     if play.chance(0.4):
         yield from play.talk(a, b, play.uniform(2, 3.5))
     if play.chance(0.55):
-        yield from play.pull(a, b, play.spot(side * 0.75, play.depth(0.2, 0.7)))
+        yield from play.pull(a, b, play.somewhere(a, 1.6))
         yield from play.embrace(a, b)
     else:
         yield from play.walk_together(
