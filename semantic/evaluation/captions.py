@@ -22,7 +22,7 @@ import sys
 import warnings
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import numpy as np
@@ -115,7 +115,7 @@ def _rouge(references: Sequence[str], candidates: Sequence[str]) -> list[float]:
 def _meteor_measure(meteor: MeteorScores, owner: Sequence[int], num_clips: int) -> Measure:
     if meteor.name == JAVA:  # its value does not follow from scores of sentences
         return Measure(meteor.name, meteor.overall)
-    return mean_measure(meteor.name, meteor.each, owner, num_clips)
+    return replace(mean_measure(meteor.name, meteor.each, owner, num_clips), value=meteor.overall)  # to the last digit
 
 
 def _split(text: str) -> list[str]:

@@ -128,16 +128,21 @@ def oracle_measures_of_vectors(
 
 
 def _precision(sums: Floats) -> Floats:
-    return divide(sums[:, 0], sums[:, 1])
+    return _unless_empty(sums, divide(sums[:, 0], sums[:, 1]))
 
 
 def _recall(sums: Floats) -> Floats:
-    return divide(sums[:, 0], sums[:, 2])
+    return _unless_empty(sums, divide(sums[:, 0], sums[:, 2]))
 
 
 def _f1(sums: Floats) -> Floats:
     """Return (B,) F1 of right, said and true labels."""
-    return divide(2 * sums[:, 0], sums[:, 1] + sums[:, 2])
+    return _unless_empty(sums, divide(2 * sums[:, 0], sums[:, 1] + sums[:, 2]))
+
+
+def _unless_empty(sums: Floats, values: Floats) -> Floats:
+    """Return (B,) values, nan where no label is said and none is true."""
+    return np.where(sums[:, 1] + sums[:, 2] > 0, values, np.nan)
 
 
 def macro_f1(pairs: Sequence[LabelPair], num_clips: int, classes: Classes) -> Measure:
@@ -197,9 +202,8 @@ def open_measures(clips: Sequence[ClipLabels], classes: Classes) -> list[Measure
         rows.append([len(true & set(said.values())), len(said), len(true)])
     sums = np.array(rows, dtype=np.float64).reshape(-1, 3)
     total = sums.sum(axis=0, keepdims=True)
-    nothing = not total[0, 1:].any()
     return [
-        Measure(name, float("nan") if nothing else float(formula(total)[0]), sums, formula)
+        Measure(name, float(formula(total)[0]), sums, formula)
         for name, formula in (("P", _precision), ("R", _recall), ("F1", _f1))
     ]
 

@@ -171,7 +171,7 @@ class Evaluation:
         if seen.incomplete_clips:
             released = PROFILES[self.profile].as_released
             how = "left out, as the released code does" if released else "scored on the rest"
-            notes.append(f"{seen.incomplete_clips} clips lack captions, interactions or a summary: {how}")
+            notes.append(f"clips that lack captions, interactions or a summary: {seen.incomplete_clips}, {how}")
         return notes
 
     def to_json(self) -> dict[str, Any]:

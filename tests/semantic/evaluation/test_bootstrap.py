@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import numpy as np
+from spoken import interaction
 
 from semantic.evaluation.bootstrap import draw_clips, interval
+from semantic.evaluation.interactions import label_class, open_measures
+from semantic.evaluation.lists import ClipLabels
 from semantic.evaluation.measures import Measure, mean_measure, ratio
 
 
@@ -39,3 +42,13 @@ def test_what_is_no_number_or_does_not_follow_from_sums_has_no_interval() -> Non
     draws = draw_clips(2, 10)
     assert interval(Measure("x", 0.5), draws) is None
     assert interval(mean_measure("x", [], [], 2), draws) is None
+
+
+def test_clips_without_labels_say_nothing_about_labels() -> None:
+    empty, talking = (
+        ClipLabels((), ()),
+        ClipLabels(((interaction(1, 2, "talk.v.01"), (1, 2)),), (interaction(1, 2, "talk.v.01"),)),
+    )
+    for measure in open_measures([talking, empty], label_class):
+        found = interval(measure, draw_clips(2, 100))
+        assert found is not None and (found.low, found.high) == (1.0, 1.0)
