@@ -101,6 +101,21 @@ class Family(ABC):
         del tokens, media, seconds
         return {}
 
+    def positions(
+        self,
+        network: Any,  # noqa: ANN401
+        tokens: Tensor,
+        mask: Tensor,
+        media: Sequence[Media],
+        seconds: Sequence[Sequence[float]],
+    ) -> Tensor | None:
+        """Return positions of tokens (B, P) where the mask does not tell them, and let the network go on from them.
+
+        To be called before a prompt is read piece by piece, and again before a batch goes on with its replies.
+        """
+        del network, tokens, mask, media, seconds
+        return None
+
 
 class LlavaOneVision(Family):
     """LLaVA-OneVision (arXiv:2408.03326): SigLIP, each picture pooled 2 x 2, one more token at the end of a video."""
@@ -205,6 +220,22 @@ class QwenVl(Family):
             "mm_token_type_ids": (tokens == self.placeholder).int() * 2,
             "second_per_grid_ts": torch.tensor(steps, device=tokens.device),
         }
+
+    def positions(
+        self,
+        network: Any,  # noqa: ANN401
+        tokens: Tensor,
+        mask: Tensor,
+        media: Sequence[Media],
+        seconds: Sequence[Sequence[float]],
+    ) -> Tensor:
+        """Return (3, B, P) int64; the network keeps how far words behind a video are from their places in the row."""
+        base = network.base_model
+        found, base.rope_deltas = base.get_rope_index(
+            tokens, attention_mask=mask, **self.inputs(tokens, media, seconds)
+        )
+        positions: Tensor = found
+        return positions
 
     def _size(self, height: int, width: int) -> tuple[int, int]:
         """Return height and width in multiples of a merged patch, about the same shape, within the limits."""

@@ -6,17 +6,17 @@ crop, and by design needs about 1.8 GB in bfloat16 with 12 KiB of keys and value
 are products of sizes out of the configurations, not measurements. Qwen2.5-VL spends fewer tokens on narrow crops, and
 SmolVLM runs on a CPU.
 
-How: questions of one kind and one number of pictures form batches of about equal prompts, padded on the left and
-decoded greedily; pictures are looked at once, however many questions show them; system text and pictures stand before
-the question, so questions that show the same begin alike; logits are made of last positions only. Where memory does not
-suffice a batch is halved, and the rest go on at that size.
+How: pictures are looked at once, however many questions show them. Prompts are read one after the other, without
+padding; system text and pictures stand before the question, and what a prompt has in common with the one before is not
+read again. Replies are then written together, greedily: questions of one kind and one number of pictures form batches
+of about equal prompts, whose keys and values are padded on the left. Logits are made of last positions only. Where
+memory does not suffice a batch is halved, and the rest go on at that size.
 
 Shapes: B questions of a batch, P tokens of a padded prompt, V tokens of the vocabulary, s statements.
 """
 
 from __future__ import annotations
 
-import copy
 import functools
 import json
 import logging
@@ -83,6 +83,9 @@ class LocalSettings:
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
+_Past = list[tuple[Tensor, ...]]  # keys and values of every layer
+
+
 @dataclass(frozen=True)
 class _Prompt:
     """A question as tokens, pictures still one placeholder each.
@@ -114,9 +117,9 @@ class LocalClient:
 
     Attributes:
         stops: tokens that end a reply.
-        counts: what has been done so far: ``questions``, ``batches``, ``prompt_tokens`` and ``padding_tokens`` of
-            batches, ``new_tokens``, ``media`` (series of pictures looked at), ``media_reused``, ``pictures_left_out``,
-            ``halvings``.
+        counts: what has been done so far: ``questions``, ``batches``, ``prompt_tokens``, ``tokens_reused`` (of prompts,
+            read before), ``padding_tokens`` (of batches), ``new_tokens``, ``media`` (series of pictures looked at),
+            ``media_reused``, ``pictures_left_out``, ``halvings``.
 
     Raises:
         WeightsError: no transformers, no such model, another kind of network, or weights that are not all there.
@@ -142,6 +145,7 @@ class LocalClient:
         self.stops = _stops(network, self._tokenizer)
         self._network.generation_config = _greedy(self.stops, self._tokenizer.pad_token_id)
         self._cache: OrderedDict[tuple[str, tuple[int, ...]], Media] = OrderedDict()
+        self._before: tuple[list[object], _Past] = ([], [])  # the prompt read last
         self._largest = self.settings.batch_size  # halved for good where memory does not suffice
         self.counts: Counter[str] = Counter()
         self.fingerprint = _fingerprint(folder, dtype, self.device, self.settings, self._template, self._family)
@@ -270,13 +274,7 @@ class LocalClient:
         """Return what the network wants: (B, P) tokens and mask, padded on the left, and features of pictures."""
         from transformers.modeling_outputs import BaseModelOutputWithPooling
 
-        longest = max(map(len, rows))
-        tokens = torch.full((len(rows), longest), self._tokenizer.pad_token_id)
-        mask = torch.zeros((len(rows), longest), dtype=torch.long)
-        for place, row in enumerate(rows):
-            tokens[place, longest - len(row) :] = torch.tensor(row)
-            mask[place, longest - len(row) :] = 1
-        tokens, mask = tokens.to(self.device), mask.to(self.device)
+        tokens, mask = self._padded(rows)
         pooled: Any = self._family.pooled(media)  # one series after the other, as the network fills its places
         return {
             "input_ids": tokens,
@@ -284,6 +282,45 @@ class LocalClient:
             "mm_encoder_outputs": {self._family.modality: BaseModelOutputWithPooling(pooler_output=pooled)},
             **self._family.inputs(tokens, media, seconds),
         }
+
+    def _padded(self, rows: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return (B, P) tokens, filled up on the left, and the mask of those that count."""
+        longest = max(map(len, rows))
+        tokens = torch.full((len(rows), longest), self._tokenizer.pad_token_id)
+        mask = torch.zeros((len(rows), longest), dtype=torch.long)
+        for place, row in enumerate(rows):
+            tokens[place, longest - len(row) :] = torch.tensor(row)
+            mask[place, longest - len(row) :] = 1
+        return tokens.to(self.device), mask.to(self.device)
+
+    def _read(self, tokens: Sequence[int], prompt: _Prompt, media: Media) -> _Past:
+        """Return keys and values of the beginning of a prompt, (1, heads, tokens, width) a layer.
+
+        What it has in common with the one read before is not read again: the system text, and pictures and all in
+        front of them where both show the same.
+        """
+        from transformers.modeling_outputs import BaseModelOutputWithPooling
+
+        shown = (prompt.question.media_key, prompt.shown)
+        marks: list[object] = [shown if token == self._family.placeholder else token for token in tokens]
+        marks_before, past = self._before
+        same = _common([marks, marks_before])
+        past = [(keys[:, :, :same], values[:, :, :same]) for keys, values in past] if same else []
+        row = torch.tensor([tokens], device=self.device)
+        named: dict[str, Any] = {}
+        positions = self._family.positions(self._network, row, torch.ones_like(row), [media], [prompt.seconds])
+        if positions is not None:
+            named["position_ids"] = positions[..., same:]
+        if self._family.placeholder in tokens[same:]:
+            pooled: Any = self._family.pooled([media])
+            named["mm_encoder_outputs"] = {self._family.modality: BaseModelOutputWithPooling(pooler_output=pooled)}
+        if same < len(tokens):
+            cache = _cache(past)
+            self._network.base_model(input_ids=row[:, same:], past_key_values=cache, use_cache=True, **named)
+            past = [(layer.keys, layer.values) for layer in cache.layers]
+        self.counts["tokens_reused"] += same
+        self._before = marks, past
+        return past
 
     # ----------------------------------------------------------------------------------------------------- writing
 
@@ -304,6 +341,7 @@ class LocalClient:
     def _halved(self, size: int, longest: _Prompt, error: Exception) -> list[Reply]:
         """Make batches smaller; where they cannot be, give up the question that does not fit."""
         self._cache.clear()
+        self._before = ([], [])
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
         if size == 1:
@@ -327,11 +365,16 @@ class LocalClient:
         if not ready:
             return replies
         rows = [self._family.expand(prompt.tokens, one) for prompt, one in zip(ready, media, strict=True)]
-        inputs = self._inputs(rows, media, [prompt.seconds for prompt in ready])
-        longest = inputs["input_ids"].shape[1]
+        # the last token is left to be read together: what follows it begins the replies
+        pasts = [self._read(row[:-1], prompt, one) for row, prompt, one in zip(rows, ready, media, strict=True)]
+        tokens, mask = self._padded(rows)
+        self._family.positions(self._network, tokens, mask, media, [prompt.seconds for prompt in ready])
+        longest = tokens.shape[1]
         grammars = self._grammars([prompt.question for prompt in ready])
         output = self._network.generate(
-            **inputs,
+            input_ids=tokens,
+            attention_mask=mask,
+            past_key_values=_cache(_side_by_side(pasts, longest - 1)),
             max_new_tokens=ready[0].question.max_new_tokens,
             prefix_allowed_tokens_fn=_allowed(grammars, longest, self.stops),
         )[:, longest:].tolist()
@@ -343,16 +386,16 @@ class LocalClient:
         )
         for prompt, row, written in zip(ready, rows, output, strict=True):
             ends = [place for place, token in enumerate(written) if token in self.stops]
-            tokens = written[: ends[0]] if ends else written
-            self.counts["new_tokens"] += len(tokens)
-            text = self._tokenizer.decode(tokens, skip_special_tokens=True, clean_up_tokenization_spaces=False)
+            new = written[: ends[0]] if ends else written
+            self.counts["new_tokens"] += len(new)
+            text = self._tokenizer.decode(new, skip_special_tokens=True, clean_up_tokenization_spaces=False)
             replies.append(
                 Reply(
                     prompt.question.question_id,
                     clipped(text),
-                    tokens=tuple(tokens),
+                    tokens=tuple(new),
                     prompt_tokens=len(row),
-                    new_tokens=len(tokens),
+                    new_tokens=len(new),
                 )
             )
         return replies
@@ -394,15 +437,13 @@ class LocalClient:
             self._family.expand(self._tokens(question, prompt.seconds, statement), media)
             for statement in question.statements
         ]
-        common = _common(rows)
-        first = self._inputs([rows[0][:common]], [media], [prompt.seconds])
-        past = self._network.base_model(**first, use_cache=True).past_key_values
+        common = min(_common(rows), min(map(len, rows)) - 1)
+        past = self._read(rows[0][:common], prompt, media)
         probabilities: list[float] = []
         for begin in range(0, len(rows), self._largest):
             ends = [row[common:] for row in rows[begin : begin + self._largest]]
-            read = copy.deepcopy(past)  # it grows with what is read
-            read.batch_repeat_interleave(len(ends))
-            probabilities += _yes(self._last_logits(ends, read), self._tokenizer).tolist()
+            repeated = [tuple(part.expand(len(ends), -1, -1, -1) for part in layer) for layer in past]
+            probabilities += _yes(self._last_logits(ends, _cache(repeated)), self._tokenizer).tolist()
         self.counts.update(questions=1, batches=1, prompt_tokens=common + sum(len(row) - common for row in rows))
         return Reply(question.question_id, probabilities=tuple(probabilities), prompt_tokens=len(rows[0]))
 
@@ -438,14 +479,40 @@ def _allowed(
     return following
 
 
-def _common(rows: Sequence[Sequence[int]]) -> int:
-    """Return how many tokens all rows begin with; at least one of each row is left over."""
+def _cache(past: _Past) -> Any:  # noqa: ANN401
+    """Return a cache of transformers that begins with keys and values; it grows, they do not."""
+    from transformers import DynamicCache
+
+    make: Any = DynamicCache
+    cache = make()
+    for number, (keys, values) in enumerate(past):
+        cache.update(keys, values, number)
+    return cache
+
+
+def _side_by_side(pasts: Sequence[_Past], longest: int) -> _Past:
+    """Return the keys and values of several prompts as those of a batch, (B, heads, longest, width) a layer.
+
+    They are filled up on the left, as their tokens are; each keeps the positions it was read at.
+    """
+
+    def filled(part: Tensor) -> Tensor:
+        return torch.nn.functional.pad(part, (0, 0, longest - part.shape[2], 0))
+
+    layers = zip(*pasts, strict=True)
+    return [
+        tuple(torch.cat([filled(part) for part in parts]) for parts in zip(*layer, strict=True)) for layer in layers
+    ]
+
+
+def _common(rows: Sequence[Sequence[object]]) -> int:
+    """Return how many tokens all rows begin with."""
     same = 0
     for column in zip(*rows, strict=False):
         if len(set(column)) > 1:
             break
         same += 1
-    return min(same, min(map(len, rows)) - 1)
+    return same
 
 
 def _yes(logits: Tensor, tokenizer: Any) -> Tensor:  # noqa: ANN401
