@@ -4,7 +4,13 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from nltk.translate.bleu_score import corpus_bleu
+from nltk.translate.meteor_score import meteor_score
+from pycocoevalcap.cider.cider import Cider
+from pycocoevalcap.rouge.rouge import Rouge
+from sklearn.metrics import accuracy_score, f1_score, precision_score, recall_score
 from spoken import CANDIDATES, REFERENCES, interaction, small_world
 
 from semantic.bensmot.exporters import write_reference_results
@@ -97,3 +103,32 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "summary_results.json").write_text("{")
     with pytest.raises(DataError, match="no JSON"):
         score_reference_files(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::UserWarning")  # that four in a row never match
+def test_values_are_those_of_the_programs_the_script_calls_to_the_last_digit(tmp_path: Path, wordnet: object) -> None:
+    random = np.random.default_rng(3)
+    words = "A man woman in red, blue shirt. holds  looks the talks, to smiles and".split(" ")
+    preds, gts = ([" ".join(random.choice(words, size=size)) for size in random.integers(2, 25, 40)] for _ in range(2))
+    said, true = random.random((60, 360)) ** 30, (random.random((60, 360)) < 0.01).astype(int)
+    relation = {"preds": said.tolist(), "gts": true.tolist()}
+    texts = {"preds": preds, "gts": gts}
+    found = score_reference_files(write(tmp_path, summary=texts, caption=texts, relation=relation))
+    meteor = 0.0
+    for ours, theirs in zip(preds, gts, strict=True):
+        reference, candidate = (text.replace(",", "").replace(".", "").split(" ") for text in (theirs, ours))
+        meteor += meteor_score([reference], candidate, wordnet=wordnet)
+    ours_by_number, theirs_by_number = ({number: [text] for number, text in enumerate(each)} for each in (preds, gts))
+    expected = {
+        "BLEU4c": corpus_bleu([[text] for text in gts], preds),
+        "BLEU4w": corpus_bleu([[text.split(" ")] for text in gts], [text.split(" ") for text in preds]),
+        "METEOR-nltk": meteor / len(preds),
+        "ROUGE": Rouge().compute_score(theirs_by_number, ours_by_number)[0],
+        "CIDEr": Cider().compute_score(theirs_by_number, ours_by_number)[0],
+    }
+    assert {measure.name: measure.value for measure in found[CAPTIONS].measures} == expected
+    vectors = [[1 if value > 0.4 else 0 for value in row] for row in relation["preds"]]
+    functions = {"P": precision_score, "R": recall_score, "F1": f1_score}
+    scores = {name: function(relation["gts"], vectors, average="micro") for name, function in functions.items()}
+    scores["exact"] = accuracy_score(relation["gts"], vectors)
+    assert {measure.name: measure.value for measure in found[ORACLE].measures} == scores
