@@ -206,6 +206,8 @@ class ClipPictures:
     def frames(self, numbers: Iterable[int]) -> dict[int, Picture]:
         """Return (H, W, 3) uint8 pictures, blue first, by number; not to be written to.
 
+        Frames that cannot be read and that the reader is to leave out are absent.
+
         Raises:
             DataError: a frame that cannot be had.
         """
@@ -224,9 +226,6 @@ class ClipPictures:
                 kept = self._keep(number, picture)
                 if number in missing:
                     found[number] = kept
-        absent = [number for number in wanted if number not in found]
-        if absent:
-            raise DataError(f"{self._clip.name}: frame {absent[0]} cannot be read and was left out", SKIP_REMEDY)
         return found
 
     def missing(self, numbers: Iterable[int]) -> frozenset[int]:
@@ -250,6 +249,9 @@ class ClipPictures:
             DataError: a frame that cannot be had.
         """
         pictures = self.frames(view.frame for view in views)
+        absent = [view.frame for view in views if view.frame not in pictures]
+        if absent:
+            raise DataError(f"{self._clip.name}: frame {absent[0]} cannot be read and was left out", SKIP_REMEDY)
         return [
             draw_view(pictures[view.frame], view, self._boxes(view.frame, view.outlined), self.outlines, self.config)
             for view in views

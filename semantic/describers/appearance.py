@@ -151,7 +151,7 @@ def _frames(clip: Clip, pictures: Pictures, numbers: list[int]) -> Iterator[tupl
     for start in range(0, len(numbers), few):
         some = numbers[start : start + few]
         there = pictures.frames(some)
-        yield from ((number, there[number]) for number in some)
+        yield from ((number, there[number]) for number in some if number in there)
 
 
 def _boxes_at(clip: Clip, frame: int) -> NDArray[np.float32]:

@@ -18,6 +18,8 @@ class Pictures(Protocol):
     def frames(self, numbers: Iterable[int]) -> dict[int, NDArray[np.uint8]]:
         """Return (H, W, 3) uint8 pictures, blue first, by their 0-based number; each as it was filmed.
 
+        Where the user wants frames that cannot be read to be left out, they are absent.
+
         Raises:
             DataError: a frame that cannot be had; names the file.
         """

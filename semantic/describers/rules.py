@@ -16,6 +16,7 @@ import hashlib
 import itertools
 import json
 import logging
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path as FilePath
@@ -37,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")
+_REMEMBERED = 32  # clips; they are asked about twice, first for summaries
 _TABLE_SCHEMA = "rules-interactions/1"
 _ROLES = ("active", "passive", "either")
 _ROW: dict[str, type | tuple[type, ...]] = {
@@ -191,6 +193,7 @@ class RulesDescriber:
     ) -> None:
         self._rows, self._camera, self._descriptions = rows, camera, descriptions
         self._clothes, self._network = clothes, network
+        self._analyses: deque[tuple[Clip, Pictures | None, Analysis]] = deque(maxlen=_REMEMBERED)
         told = sorted(descriptions.rglob("*.jsonl")) if descriptions is not None else []
         parts = [
             VERSION,
@@ -207,11 +210,20 @@ class RulesDescriber:
         for _, group in itertools.groupby(jobs, key=lambda job: id(job.clip)):
             some = list(group)
             try:
-                analysis = self.analyse(some[0].clip, some[0].pictures)
+                analysis = self._known(some[0].clip, some[0].pictures)
             except DataError as error:
                 yield from (Answer(job.request.request_id, "", error=str(error)) for job in some)
                 continue
             yield from (self._answer(job.clip, job.request, analysis) for job in some)
+
+    def _known(self, clip: Clip, pictures: Pictures | None) -> Analysis:
+        """Return what is known of a clip; looked at once for its summary and for all the rest."""
+        for known, seen, analysis in self._analyses:
+            if known is clip and seen is pictures:
+                return analysis
+        analysis = self.analyse(clip, pictures)
+        self._analyses.append((clip, pictures, analysis))
+        return analysis
 
     def analyse(self, clip: Clip, pictures: Pictures | None) -> Analysis:
         """Return what is known of a clip.

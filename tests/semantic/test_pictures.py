@@ -128,8 +128,9 @@ def test_frames_that_are_not_there_are_named(tmp_path: Path) -> None:
     assert (stopping.frames([3])[3] == 30).all()
     skipping = ClipPictures(CLIP, FileReader(files, CLIP.sizes, "skip"))
     assert skipping.missing(range(12)) == {4}
+    assert list(skipping.frames([3, 4])) == [3]
     with pytest.raises(DataError, match="frame 4 cannot be read"):
-        skipping.frames([4])
+        skipping.render([View(4, None, ())])
 
 
 def test_a_damaged_frame_of_a_video_matters_only_when_it_is_shown(tmp_path: Path) -> None:
