@@ -23,9 +23,9 @@ _OF_SCENARIO = 10
 
 _BY_HAND = """
 talk.v.01 look.v.01 smile.v.01 converse.v.01 listen.v.01 hold.v.01 embrace.v.02 touch.v.01 walk.v.01 follow.v.01
-approach.v.01 leave.v.01 pass.v.01 pass.v.05 point.v.10 give.v.03 receive.v.01 take.v.04 push.v.01 pull.v.04 help.v.01
+approach.v.01 leave.v.01 pass.v.01 flee.v.01 point.v.10 give.v.03 receive.v.01 take.v.04 push.v.01 pull.v.04 help.v.01
 accompany.v.02 nod.v.02 beckon.v.01 handshake.n.01 kiss.v.02 dance.v.01 play.v.01 throw.v.01 catch.v.04 compete.v.01
-fight.v.02 hit.v.03 chase.v.01 show.v.04 interview.v.01 photograph.v.01 applaud.v.01 laugh.v.01 sit.v.01
+fight.v.02 quarrel.v.01 chase.v.01 show.v.04 stand.v.01 photograph.v.01 applaud.v.01 laugh.v.01 sit.v.01
 """.split()
 
 

@@ -100,6 +100,8 @@ def describe(
         part=part,
     ):
         reports.append(report)
+        if report.status == "kept":
+            continue
         typer.echo(f"[{len(reports)}/{len(sources[part[0] - 1 :: part[1]])}] {_line(report)}", err=True)
     _tell(reports, out)
 
@@ -114,8 +116,7 @@ def _part(text: str) -> tuple[int, int]:
 def _line(report: ClipReport) -> str:
     if report.status == "failed":
         return f"{report.name}: failed: {report.error}"
-    kept = ", kept" if report.status == "kept" else ""
-    return f"{report.name}: {report.captions} captions, {report.interactions} interactions{kept}"
+    return f"{report.name}: {report.captions} captions, {report.interactions} interactions"
 
 
 def _tell(reports: list[ClipReport], out: Path) -> None:
