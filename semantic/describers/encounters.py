@@ -267,9 +267,20 @@ def _doers(pair: _Pair, first: int, last: int, sign: int) -> list[tuple[Path, Pa
         unit = towards * pair.between / np.maximum(pair.distance, 1e-6)[:, None]
         steps = np.diff(active.place[first : last + 1], axis=0)
         own = -sign * float(np.nansum(steps * (unit[first:last] + unit[first + 1 : last + 1]) / 2))
+        if _same_way(active, passive, first, last):
+            continue  # catching up with somebody, or falling behind
         if own > _OWN_SHARE * change and own > 0.5 * _CLOSING and active.moving[first : last + 1].any():
             found.append((active, passive))
     return found
+
+
+def _same_way(one: Path, other: Path, first: int, last: int) -> bool:
+    """Tell whether both walk, and one way."""
+    ways = [path.place[last] - path.place[first] for path in (one, other)]
+    lengths = [float(np.hypot(*way)) for way in ways]
+    if min(lengths) < 0.3 * max(lengths):
+        return False
+    return float(ways[0] @ ways[1]) > 0.5 * lengths[0] * lengths[1]
 
 
 def _passing(pair: _Pair, before: int | None, begin: int, end: int, after: int | None) -> list[Encounter]:
