@@ -297,6 +297,8 @@ class _Writer:
                 other = _he(self.clip.cast[event.others[0]])
         else:
             other = self._names(k, event.others, known)
+        if " in " in other:  # not "the woman in blue's hand"
+            pattern = pattern.replace("{o}'s hand", "the hand of {o}").replace("{o}'s shoulder", "the shoulder of {o}")
         plural = "them" if not alone else _him(self.clip.cast[event.others[0]])
         text = pattern.format(
             o=other, h=_his(me), m=_him(me), p=plural, t=_a_thing(event.thing, known=seen), s=event.side
