@@ -84,8 +84,12 @@ def clean_line(text: str) -> tuple[str, Counter[str]]:
     """Return text as one line without control characters, marks of direction, markup and overlong words; and counts."""
     counts: Counter[str] = Counter()
     text = unicodedata.normalize("NFC", text[:_LONGEST_ANSWER])
-    if any(unicodedata.category(letter)[0] == "C" and letter not in "\n\r\t" for letter in text):
+    # the replacement character stands for bytes of a model that are no text
+    if any(
+        letter == "\ufffd" or (unicodedata.category(letter)[0] == "C" and letter not in "\n\r\t") for letter in text
+    ):
         counts["repaired: control characters"] += 1
+    text = text.replace("\ufffd", " ")
     # marks within words (Cf) join them, controls (Cc) part them
     text = "".join(
         letter if unicodedata.category(letter)[0] != "C" else " " if unicodedata.category(letter) == "Cc" else ""

@@ -164,6 +164,7 @@ def test_a_clean_caption_needs_no_repair() -> None:
         ('Caption: "A man walks."', "A man walks.", "repaired: prefix or quotes"),
         ("A man\x00 walks.\x1b", "A man walks.", "repaired: control characters"),
         ("A m\u202ean walks.", "A man walks.", "repaired: control characters"),
+        ("A man\ufffd walks.", "A man walks.", "repaired: control characters"),
         ("**A man** walks.", "A man walks.", "repaired: markup"),
         ("A man walks.<|im_end|>", "A man walks.", "repaired: markup"),
         ("A man walks", "A man walks.", "repaired: unfinished sentence"),

@@ -280,3 +280,13 @@ def test_a_clip_of_bensmot_without_readable_tracks_is_a_failure(tmp_path: Path) 
     (root / "test" / "cooking" / "aaaa_0" / "gt" / "gt.txt").write_bytes(b"\x00\xff" * 40)
     assert run(root, "--truth", "--out", tmp_path / "out") == DATA
     assert len(list((tmp_path / "out" / "semantics").iterdir())) == 2
+
+
+def test_annotated_people_of_a_real_video(shared_data: Path, tmp_path: Path) -> None:
+    folder, video = shared_data / "mot" / "MOT15" / "train" / "TUD-Campus", shared_data / "videos" / "TUD-Campus.mp4"
+    if not folder.is_dir() or not video.is_file():
+        pytest.skip("no TUD-Campus")
+    assert run(folder, "--truth", "--frames", video, "--out", tmp_path / "out") == 0
+    clip, semantics = read_semantics(tmp_path / "out" / "semantics" / "TUD-Campus.json")
+    assert clip.length == 71 and len(clip.tracks) == 8
+    assert semantics.counts["requests: instance"] == 8 and semantics.counts["requests: pair"] <= 2 * 8 + 4
