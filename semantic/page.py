@@ -97,7 +97,7 @@ def css_colour(track_id: int) -> str:
 
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("semantic", "templates"),
+        loader=jinja2.PackageLoader("semantic", "html"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
