@@ -26,7 +26,7 @@ from semantic.bensmot.vocabulary import LABELS
 from semantic.describers.encounters import KINDS, MUTUAL, Encounter, find_encounters
 from semantic.describers.kinematics import Leg, Path, find_paths, frame_at, legs_of
 from semantic.describers.protocol import Job, Pictures
-from semantic.describers.wording import caption_of, encounter_text, summary_of
+from semantic.describers.wording import Names, caption_of, encounter_text, summary_of
 from semantic.structures import Answer, Clip, Request, Sentence
 from sushi_lg.data.resources import configs_path
 from sushi_lg.errors import ConfigError, DataError
@@ -38,6 +38,7 @@ logger = logging.getLogger(__name__)
 
 VERSION = 1  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")
+NAMES = ("ids", "clothes")
 _REMEMBERED = 32  # clips; they are asked about twice, first for summaries
 _TABLE_SCHEMA = "rules-interactions/1"
 _ROLES = ("active", "passive", "either")
@@ -90,6 +91,7 @@ def load(
     weights: str | FilePath | None = None,
     descriptions: str | FilePath | None = None,
     camera: str = "look",
+    names: str = "ids",
     table: str | FilePath | None = None,
     least_precision: float | None = None,
 ) -> RulesDescriber:
@@ -103,6 +105,7 @@ def load(
             the place is taken from it.
         camera: how its motion is found: ``look`` at pictures where there are any, ``boxes`` alone, or known to be
             ``static``.
+        names: what people are called in sentences about others: ``ids`` (P3) or ``clothes`` (the person in red).
         table: of encounters and labels instead of ``configs/semantic/rules_interactions.json``.
         least_precision: instead of that of the table.
 
@@ -112,6 +115,8 @@ def load(
     """
     if camera not in CAMERAS:
         raise ConfigError(f"describer rules: camera={camera!r}", f"one of {', '.join(CAMERAS)}")
+    if names not in NAMES:
+        raise ConfigError(f"describer rules: names={names!r}", f"one of {', '.join(NAMES)}")
     network = None
     if attributes not in ("rules", "none"):
         from sushi_lg.language.attributes import load_describer
@@ -178,6 +183,7 @@ class RulesDescriber:
         clothes: whether to look at people.
         network: names more than colours; None = nobody does.
         descriptions: folder of descriptions, or None.
+        names: see ``load``.
     """
 
     name = "rules"
@@ -190,9 +196,10 @@ class RulesDescriber:
         clothes: bool,
         network: AttributeDescriber | None,
         descriptions: FilePath | None,
+        names: str = "ids",
     ) -> None:
         self._rows, self._camera, self._descriptions = rows, camera, descriptions
-        self._clothes, self._network = clothes, network
+        self._clothes, self._network, self._names = clothes, network, names
         self._analyses: deque[tuple[Clip, Pictures | None, Analysis]] = deque(maxlen=_REMEMBERED)
         told = sorted(descriptions.rglob("*.jsonl")) if descriptions is not None else []
         parts = [
@@ -200,6 +207,7 @@ class RulesDescriber:
             rows,
             camera,
             clothes,
+            names,
             network.fingerprint() if network is not None else "",
             [hashlib.sha256(path.read_bytes()).hexdigest() for path in told],
         ]
@@ -263,8 +271,9 @@ class RulesDescriber:
         return {row.track_id: row.attributes for row in rows if row.track_id is not None}, place
 
     def _answer(self, clip: Clip, request: Request, analysis: Analysis) -> Answer:
+        names = Names(analysis.attributes, self._names)
         if request.kind == "summary":
-            told = summary_of(clip, analysis.paths, analysis.legs, analysis.encounters, analysis.place)
+            told = summary_of(clip, analysis.paths, analysis.legs, analysis.encounters, names, analysis.place)
             return Answer(request.request_id, " ".join(one.text for one in told), sentences=told)
         unknown = [one for one in request.subjects if one not in analysis.paths]
         if unknown:
@@ -273,13 +282,13 @@ class RulesDescriber:
             (subject,) = request.subjects
             mine = [one for one in analysis.encounters if subject in (one.active, one.passive)]
             path, legs = analysis.paths[subject], analysis.legs[subject]
-            sentence = caption_of(clip, path, legs, mine, analysis.attributes.get(subject, {}))
+            sentence = caption_of(clip, path, legs, mine, analysis.attributes.get(subject, {}), names)
             return Answer(request.request_id, sentence.text, sentences=(sentence,))
         if request.kind == "pair":
-            return self._pair(clip, request, analysis)
+            return self._pair(clip, request, analysis, names)
         return Answer(request.request_id, "", error=f"no rules for requests of kind {request.kind}")
 
-    def _pair(self, clip: Clip, request: Request, analysis: Analysis) -> Answer:
+    def _pair(self, clip: Clip, request: Request, analysis: Analysis, names: Names) -> Answer:
         best: dict[tuple[int, int, str], tuple[float, Encounter]] = {}
         for encounter in analysis.encounters:
             if {encounter.active, encounter.passive} != set(request.subjects):
@@ -291,7 +300,7 @@ class RulesDescriber:
                 if key not in best or row.probability > best[key][0]:
                     best[key] = row.probability, encounter
         scores = tuple((key, best[key][0]) for key in sorted(best))
-        sentences = tuple(_sentence(clip, best[key][1]) for key in sorted(best))
+        sentences = tuple(_sentence(clip, best[key][1], names) for key in sorted(best))
         lines = [
             f"P{active}>P{passive}: {', '.join(label for _, _, label in sorted(group))}"
             for (active, passive), group in itertools.groupby(sorted(best), key=lambda key: key[:2])
@@ -310,6 +319,8 @@ def meanings(encounter: Encounter, rows: Sequence[TableRow]) -> Iterator[tuple[i
             yield (*pair, row)
 
 
-def _sentence(clip: Clip, encounter: Encounter) -> Sentence:
+def _sentence(clip: Clip, encounter: Encounter, names: Names) -> Sentence:
     ids = tuple(sorted((encounter.active, encounter.passive)))
-    return Sentence(encounter_text(encounter), ids, frame_at(clip, encounter.first), frame_at(clip, encounter.last))
+    return Sentence(
+        encounter_text(encounter, names), ids, frame_at(clip, encounter.first), frame_at(clip, encounter.last)
+    )

@@ -7,6 +7,7 @@ left out; where there is little, the caption is short.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -44,8 +45,45 @@ class Act:
     weight: float = 1.0
 
 
+class Names:
+    """What people are called in sentences about others.
+
+    Args:
+        attributes: of everybody, by track id.
+        style: ``ids`` (P3), or ``clothes`` (the person in red), where nobody else fits, and "another person".
+    """
+
+    def __init__(self, attributes: Mapping[int, Mapping[str, str]], style: str) -> None:
+        called = {key: _called(one) for key, one in attributes.items()} if style == "clothes" else {}
+        often = Counter(called.values())
+        self._names = {key: name for key, name in called.items() if "in" in name.split() and often[name] == 1}
+        self._style = style
+
+    def of(self, track_id: int) -> str:
+        """Return the name of one person."""
+        return f"P{track_id}" if self._style == "ids" else self._names.get(track_id, "another person")
+
+    def listed(self, ids: Sequence[int]) -> str:
+        """Return the names of some, joined by "and"."""
+        named = [self.of(one) for one in ids]
+        unknown = named.count("another person")
+        if unknown > 1:
+            named = [one for one in named if one != "another person"] + [f"{_number(unknown)} other people"]
+        return _listed(named)
+
+
+def _called(attributes: Mapping[str, str]) -> str:
+    who = {"male": "the man", "female": "the woman"}.get(attributes.get("sex", ""), "the person")
+    return f"{who} in {attributes['upper']}" if "upper" in attributes else who
+
+
 def caption_of(
-    clip: Clip, path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], attributes: Mapping[str, str]
+    clip: Clip,
+    path: Path,
+    legs: Sequence[Leg],
+    encounters: Sequence[Encounter],
+    attributes: Mapping[str, str],
+    names: Names,
 ) -> Sentence:
     """Return what one person wears and does.
 
@@ -55,8 +93,9 @@ def caption_of(
         legs: of the path.
         encounters: all in which the person takes part.
         attributes: see ``sushi_lg.language.descriptions``; may be empty.
+        names: of the others.
     """
-    acts = _acts(path, legs, encounters)
+    acts = _acts(path, legs, encounters, names)
     subject = subject_of(attributes)
     while len(_told(subject, acts).split()) > MOST_WORDS and len(acts) > 1:
         acts.remove(min(acts, key=lambda act: (act.weight, -act.first)))
@@ -86,6 +125,7 @@ def summary_of(
     paths: Mapping[int, Path],
     legs: Mapping[int, Sequence[Leg]],
     encounters: Sequence[Encounter],
+    names: Names,
     place: str = "",
 ) -> tuple[Sentence, ...]:
     """Return what happens in a clip: how many people, what they mainly do and how that changes.
@@ -95,6 +135,7 @@ def summary_of(
         paths: by track id.
         legs: by track id.
         encounters: of all pairs.
+        names: of people.
         place: ``indoor`` or ``outdoor``; empty where it is not known.
     """
     everybody = tuple(sorted(paths))
@@ -104,7 +145,7 @@ def summary_of(
         return (Sentence(f"Nobody is seen{where}.", (), 0, last),) if clip.length else ()
     text = f"{_people(clip, paths)} {_activity(legs, paths)}{where}."
     found = [Sentence(text, everybody, 0, last)]
-    story = _story(clip, encounters)
+    story = _story(clip, encounters, names)
     if story is not None:
         found.append(story)
     change = _change(clip, paths, legs)
@@ -113,8 +154,8 @@ def summary_of(
     return tuple(found)
 
 
-def encounter_text(encounter: Encounter) -> str:
-    """Return an encounter as a sentence with the ids of both: "P1 walks up to P2."."""
+def encounter_text(encounter: Encounter, names: Names) -> str:
+    """Return an encounter as a sentence: "P1 walks up to P2."."""
     verbs = {
         "approach": "walks up to",
         "leave": "walks away from",
@@ -129,33 +170,34 @@ def encounter_text(encounter: Encounter) -> str:
         "clasp": "stands close to",
         "tangle": "stands close to",
     }
-    return f"P{encounter.active} {verbs[encounter.kind]} P{encounter.passive}."
+    who, whom = names.of(encounter.active), names.of(encounter.passive)
+    return f"{who[0].upper()}{who[1:]} {verbs[encounter.kind]} {whom}."
 
 
-def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter]) -> list[Act]:
+def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], names: Names) -> list[Act]:
     acts = []
     mine = [one for one in encounters if path.track_id in (one.active, one.passive)]
     if path.enters:
         acts.append(Act(f"comes into view on the {path.enters}", path.first, path.first, (), 2.0))
     said: set[tuple[str, int]] = set()
     for leg in legs:
-        acts.append(_clause(path, leg, mine, said))
+        acts.append(_clause(path, leg, mine, said, names))
     if not legs:
         others = _company(mine, path, ("near", "stand"), path.first, path.last, 0.3)
         if others:
-            acts.append(Act(f"is near {_ids(others)}", path.first, path.last, others, 3.0))
+            acts.append(Act(f"is near {names.listed(others)}", path.first, path.last, others, 3.0))
     if path.exits:
         acts.append(Act(f"leaves the picture on the {path.exits}", path.last, path.last, (), 2.0))
     return _without_repetition(acts)
 
 
-def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str, int]]) -> Act:
+def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str, int]], names: Names) -> Act:
     """Return a leg with whom it is shared; ``said`` collects what has been said of whom."""
     seconds = (leg.last - leg.first) * STEP
     if leg.state in ("stand", "stay"):
         others = _company(mine, path, ("stand",), leg.first, leg.last, _SUFFIX_SHARE)
         verb = _VERBS[leg.state]
-        text = f"{verb.split()[0]} near {_ids(others)}" if others else verb
+        text = f"{verb.split()[0]} near {names.listed(others)}" if others else verb
         return Act(text, leg.first, leg.last, others, seconds)
     words = [("turns back and " if leg.turned else "") + _VERBS[leg.state], _direction(leg)]
     together = _company(mine, path, ("together",), leg.first, leg.last, _SUFFIX_SHARE)
@@ -166,9 +208,9 @@ def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str
     )[:1]
     named = list(together)
     if together:
-        words.append(f"together with {_ids(together)}")
+        words.append(f"together with {names.listed(together)}")
     elif behind:
-        words.append(f"behind {_ids(behind)}")
+        words.append(f"behind {names.listed(behind)}")
         named += behind
     # an encounter is told with the leg that it ends in, and once
     for kind, phrase in (("pass", "past"), ("approach", "up to"), ("leave", "leaving")):
@@ -186,7 +228,7 @@ def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str
         if met:
             ids = tuple(sorted(other for _, other in met))
             said.update((kind, other) for other in ids)
-            words.append(f"{phrase} {_ids(ids)}")
+            words.append(f"{phrase} {names.listed(ids)}")
             named += ids
     text = " ".join(word for word in words if word)
     return Act(text, leg.first, leg.last, tuple(named), seconds + 2.0 * bool(named) + 2.0 * (leg.state == "run"))
@@ -280,7 +322,7 @@ def _activity(legs: Mapping[int, Sequence[Leg]], paths: Mapping[int, Path]) -> s
     return f"mostly {rest}" if resting else f"{verb} about and {rest}"
 
 
-def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
+def _story(clip: Clip, encounters: Sequence[Encounter], names: Names) -> Sentence | None:
     """Return the encounters that tell most, in the order of time."""
     worth = {"approach": 5, "leave": 5, "chase": 6, "together": 4, "stand": 3, "follow": 2, "near": 1}
     best = sorted(
@@ -295,7 +337,16 @@ def _story(clip: Clip, encounters: Sequence[Encounter]) -> Sentence | None:
     if not told:
         return None
     told.sort(key=lambda one: (one.first, one.last, one.active))
-    text = ", then ".join(encounter_text(one).removesuffix(".") for one in told) + "."
+    clauses = [encounter_text(one, names).removesuffix(".") for one in told]
+    clauses = [
+        clauses[0],
+        *(f"{each[0].lower()}{each[1:]}" if not each.startswith("P") else each for each in clauses[1:]),
+    ]
+    first = (
+        clauses[0] if len(clauses) == 1 or clauses[0].startswith("P") else f"{clauses[0][0].lower()}{clauses[0][1:]}"
+    )
+    text = (f"First {first}" if len(clauses) > 1 else clauses[0]) + "".join(f", then {each}" for each in clauses[1:-1])
+    text += f", and finally {clauses[-1]}." if len(clauses) > 1 else "."
     ids = tuple(sorted({each for one in told for each in (one.active, one.passive)}))
     return Sentence(text, ids, frame_at(clip, told[0].first), frame_at(clip, max(one.last for one in told)))
 
@@ -329,10 +380,6 @@ def _change(clip: Clip, paths: Mapping[int, Path], legs: Mapping[int, Sequence[L
 def frame_sample(clip: Clip) -> float:
     """Return the length of a clip in samples."""
     return clip.length / clip.frame_rate / STEP
-
-
-def _ids(ids: Sequence[int]) -> str:
-    return _listed([f"P{one}" for one in ids])
 
 
 def _number(count: int) -> str:
