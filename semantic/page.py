@@ -165,7 +165,9 @@ def _cut_out(clip: Clip, pictures: Pictures, strips: Iterable[_Strip]) -> None:
         for frame in strip.frames:
             wanted.setdefault(frame, []).append(strip)
     for frame, takers in sorted(wanted.items()):
-        picture = pictures.frames([frame])[frame]
+        picture = pictures.frames([frame]).get(frame)
+        if picture is None:  # cannot be read, and the user wants such frames left out
+            continue
         for strip in takers:
             boxes = {k: box for k in strip.track_ids if (box := _box_at(clip.track(k), frame)) is not None}
             if boxes:

@@ -52,6 +52,9 @@ def describe(
         bool, typer.Option("--truth", help="Describe the annotated tracks of BenSMOT or of a MOT sequence folder.")
     ] = False,
     frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
+    pages: Annotated[
+        bool, typer.Option("--pages", help="Also write DIR/pages/<clip>.html, to read beside the pictures.")
+    ] = False,
     config: ConfigOption = None,
 ) -> None:
     """Say in words what people look like, do, and do to each other: writes DIR/semantics/<clip>.json.
@@ -103,7 +106,28 @@ def describe(
         if report.status == "kept":
             continue
         typer.echo(f"[{len(reports)}/{len(sources[part[0] - 1 :: part[1]])}] {_line(report)}", err=True)
+    if pages:
+        _write_pages(sources, reports, out)
     _tell(reports, out)
+
+
+def _write_pages(sources: list[ClipSource], reports: list[ClipReport], out: Path) -> None:
+    """Write a page of every clip that has a result."""
+    from semantic.page import write_page
+    from semantic.pictures import ClipPictures
+    from semantic.records_io import read_semantics
+
+    opened = {source.name: source.open for source in sources}
+    for report in reports:
+        if report.status == "failed":
+            continue
+        clip, said = read_semantics(report.path)
+        reader = opened[report.name]()[1]
+        pictures = None if reader is None else ClipPictures(clip, reader)
+        path = write_page(out / "pages" / f"{report.path.stem}.html", clip, said, pictures)
+        if pictures is not None:
+            pictures.close()
+        typer.echo(f"wrote {path}", err=True)
 
 
 def _part(text: str) -> tuple[int, int]:

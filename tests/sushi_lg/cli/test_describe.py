@@ -111,6 +111,19 @@ def test_parts_of_a_run_and_one_video(run_folder: Path, tmp_path: Path, tracks: 
     assert clip.tracks[2].is_interpolated.any(), "the table beside the text is read"
 
 
+def test_pages_to_read(run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    words = (run_folder, "--frames", tmp_path / "videos", "--out", tmp_path / "out", "--frame-rate", "5", "--pages")
+    assert run(*words) == 0
+    for name in ("hall", "yard"):
+        page = tmp_path / "out" / "pages" / f"{name}.html"
+        assert f"wrote {page}" in capsys.readouterr().err or name == "yard"
+        text = page.read_text()
+        assert f"<h1>{name}</h1>" in text and text.count("data:image/jpeg") >= 9, "three pictures of everybody"
+    (tmp_path / "out" / "pages" / "hall.html").unlink()
+    assert run(*words) == 0, "results are kept, pages are written anew"
+    assert (tmp_path / "out" / "pages" / "hall.html").is_file()
+
+
 def test_text_alone_will_do(run_folder: Path, tmp_path: Path) -> None:
     (run_folder / "tracks" / "hall.parquet").unlink()
     words = (run_folder / "tracks" / "hall.txt", "--frames", tmp_path / "videos" / "hall.mp4")
