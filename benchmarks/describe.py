@@ -68,7 +68,10 @@ def main() -> None:
         found = measure(folder, asked, options.device, options.dtype, options.repeat)
     print(json.dumps(found, indent=1))
     if options.out:
-        results = {"machine": describe_machine(), "describe": {"model": options.model or "random weights", **found}}
+        results = {
+            "machine": describe_machine(),
+            "describe": {"model": Path(options.model or "random weights").name, **found},
+        }
         options.out.parent.mkdir(parents=True, exist_ok=True)
         options.out.write_text(json.dumps(results, indent=1) + "\n")
 

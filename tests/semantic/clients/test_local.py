@@ -249,6 +249,25 @@ def test_pictures_are_drawn_and_looked_at_once(llava: LocalClient) -> None:
     assert llava.counts["media"] == 3 and llava.counts["media_reused"] == 9
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_what_prompts_begin_with_alike_is_read_once(folders: dict[str, Path], family: str) -> None:
+    """System text always; pictures and all in front of them where both show the same; replies stay the same."""
+    client = LocalClient(str(folders[family]))
+    first, same, other = (
+        question(name, media=media, prompt=f"{name}?") for name, media in (("a", 0), ("b", 0), ("c", 1))
+    )
+    reused, replies = [], []
+    for one in (first, same, other):
+        before = client.counts["tokens_reused"]
+        replies += client.ask([one])
+        reused.append(client.counts["tokens_reused"] - before)
+    tokens = client.prompt_tokens(first)
+    visual = [place for place, token in enumerate(tokens) if token == client._family.placeholder]
+    assert reused[0] == 0 and reused[1] > visual[-1] and 0 < reused[2] <= visual[0]
+    fresh = [next(LocalClient(str(folders[family])).ask([one])) for one in (first, same, other)]
+    assert [reply.tokens for reply in replies] == [reply.tokens for reply in fresh]
+
+
 def test_features_are_given_up_when_there_is_no_room(folders: dict[str, Path], monkeypatch: pytest.MonkeyPatch) -> None:
     client = LocalClient(str(folders["llava_onevision"]), LocalSettings(vision_cache_mb=1))
     big = [question(f"q{k}", media=k, media_key=f"m{k}") for k in range(4)]
