@@ -2,9 +2,9 @@
 
 Which one: ``llava-hf/llava-onevision-qwen2-0.5b-ov-hf`` first. It takes 196 tokens a picture whatever the shape of the
 crop, and by design needs about 1.8 GB in bfloat16 with 12 KiB of keys and values a token; the 7B of the same family
-16 GB and 56 KiB. Sixteen questions of 3,500 tokens to the 7B are 3.2 GB of keys and values, 24 GB with all else. These
-are products of sizes out of the configurations, not measurements. Qwen2.5-VL spends fewer tokens on narrow crops, and
-SmolVLM runs on a CPU.
+16 GB and 56 KiB. Sixteen questions of 3,500 tokens to the 7B are 3.2 GB of keys and values, and twice that while they
+are put side by side. These are products of sizes out of the configurations, not measurements. Qwen2.5-VL spends fewer
+tokens on narrow crops, and SmolVLM runs on a CPU.
 
 How: pictures are looked at once, however many questions show them. Prompts are read one after the other, without
 padding; system text and pictures stand before the question, and what a prompt has in common with the one before is not
