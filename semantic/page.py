@@ -9,6 +9,7 @@ Shapes: T boxes of a track.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -85,7 +86,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
         ],
     )
     with atomic_path(path) as staged:
-        staged.write_text(page, encoding="utf-8")
+        staged.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no UTF-8
     return path
 
 
@@ -169,7 +170,8 @@ def _cut_out(clip: Clip, pictures: Pictures, strips: Iterable[_Strip]) -> None:
         if picture is None:  # cannot be read, and the user wants such frames left out
             continue
         for strip in takers:
-            boxes = {k: box for k in strip.track_ids if (box := _box_at(clip.track(k), frame)) is not None}
+            found = {k: _box_at(clip.track(k), frame) for k in strip.track_ids}
+            boxes = {k: box for k, box in found.items() if box is not None and _is_inside(box, picture)}
             if boxes:
                 strip.pictures.append(_encoded(picture, boxes))
 
@@ -177,6 +179,11 @@ def _cut_out(clip: Clip, pictures: Pictures, strips: Iterable[_Strip]) -> None:
 def _box_at(track: Track, frame: int) -> NDArray[np.float64] | None:
     place = int(np.searchsorted(track.frame, frame))
     return track.boxes_xyxy[place] if place < len(track) and track.frame[place] == frame else None
+
+
+def _is_inside(box: NDArray[np.float64], picture: NDArray[np.uint8]) -> bool:
+    """Tell whether anything of a box is in the picture: a person outside it has no pixels to show."""
+    return bool((box[2:] > 0).all() and box[0] < picture.shape[1] and box[1] < picture.shape[0])
 
 
 def _encoded(picture: NDArray[np.uint8], boxes: Mapping[int, NDArray[np.float64]]) -> str:
@@ -229,7 +236,8 @@ def _chart(clip: Clip, semantics: Semantics) -> dict[str, Any]:
             | {"bars": bars, "acts": acts}
         )
     seconds = clip.length / clip.frame_rate
-    step = next((step for step in (1, 2, 5, 10, 20, 30, 60, 120, 300) if seconds / step <= 12), 600)
+    steps = (1, 2, 5, 10, 20, 30, 60, 120, 300)
+    step = next((step for step in steps if seconds / step <= 12), 600 * math.ceil(seconds / 7200))
     ticks = [
         {
             "x": round(_CHART_LEFT + at * clip.frame_rate * scale, 1),

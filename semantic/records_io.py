@@ -23,7 +23,6 @@ from __future__ import annotations
 
 import itertools
 import json
-import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
@@ -38,6 +37,9 @@ SCHEMA = "semtrack/1"
 SOURCES = ("annotation", "rules", "mllm", "scores", "symmetry")
 
 _DECIMALS = 4  # of pixels: finer than any box is known
+_LARGEST = 1e12  # nothing that is measured here comes near; beyond it sums overflow
+_SLOWEST, _FASTEST = 1e-6, 1e6  # frames per second
+_LONGEST_NAME = 240  # bytes; file systems take 255
 _REMEDY = "run `sushi-lg describe` again, or remove the file"
 T = TypeVar("T")
 
@@ -49,7 +51,9 @@ def result_path(folder: str | Path, clip: str) -> Path:
         DataError: a name that is no name of a file.
     """
     name = clip.replace("/", "__")
-    if not name.strip(". ") or any(ord(letter) < 32 or letter == "\\" for letter in name) or len(name) > 200:
+    # a name that begins with a dot is hidden: nobody would find the result again
+    is_odd = name.strip() in ("", ".") or name.startswith(".") or not name.isprintable() or "\\" in name
+    if is_odd or len(name.encode()) > _LONGEST_NAME:
         raise DataError(f"{clip!r}: not the name of a clip", "rename the clip: letters, digits, dots, dashes, slashes")
     return Path(folder) / "semantics" / f"{name}.json"
 
@@ -223,8 +227,8 @@ class _Reader:
             self._refuse("summary", "is not what summary_sentences say")
         interactions = [one for i, v in self._rows(top, "interactions") for one in self._interactions(v, i)]
         rate = self._number(top, "frame_rate", "")
-        if not rate > 0:
-            self._refuse("frame_rate", f"is {rate}, not above 0")
+        if not _SLOWEST <= rate <= _FASTEST:
+            self._refuse("frame_rate", f"is {rate}, not in {_SLOWEST:g} .. {_FASTEST:g}")
         name = self._text(top, "clip", "")
         clip = self._built(
             lambda: Clip(
@@ -363,7 +367,8 @@ class _Reader:
         if not isinstance(value, list):
             self._refuse(key, f"is no list but {_kind(value)}")
         for item in value:
-            if not isinstance(item, int | float) or isinstance(item, bool) or not math.isfinite(item):
+            # NaN is in no range; a whole number may be too large even to be made a float
+            if not isinstance(item, int | float) or isinstance(item, bool) or not -_LARGEST <= item <= _LARGEST:
                 self._refuse(key, f"has no number but {_kind(item)}")
         if count is not None and len(value) != count:
             self._refuse(key, f"has {len(value)} numbers, not {count}")

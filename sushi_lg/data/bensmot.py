@@ -667,4 +667,4 @@ def _one_line(text: str) -> str:
 
 def _write_text(path: Path, text: str) -> None:
     with atomic_path(path) as staged:
-        staged.write_text(text, encoding="utf-8", newline="\n")
+        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8

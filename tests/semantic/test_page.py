@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from html.parser import HTMLParser
 from pathlib import Path
@@ -131,3 +132,22 @@ def test_numbers_can_be_read_on_every_colour() -> None:
         linear = [level / 12.92 if level <= 0.04045 else ((level + 0.055) / 1.055) ** 2.4 for level in levels]
         luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
         assert (luminance + 0.05) / 0.05 >= 4.5, f"contrast of black on P{track_id}, WCAG 2 level AA"
+
+
+def test_who_is_outside_the_picture_has_no_pictures(tmp_path: Path) -> None:
+    track = walker(1, 0, 9, 10.0)
+    away = dataclasses.replace(track, boxes_xyxy=track.boxes_xyxy + np.array([0, -900, 30_000, -900]))
+    clip = Clip("town/1", 10, 10.0, np.tile([160, 120], (10, 1)), (away,))
+    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), (), ()), Grey()).read_text())
+    assert not [tag for tag, _ in page.tags if tag == "img"]
+
+
+def test_the_chart_of_hours_has_few_ticks(tmp_path: Path) -> None:
+    clip = Clip("town/1", 30, 1e-6, np.tile([160, 120], (30, 1)), (walker(1, 0, 19, 10.0),))
+    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), (), ()), None).read_text())
+    assert 6 <= sum(tag == "line" for tag, _ in page.tags) <= 14
+
+
+def test_half_a_surrogate_pair_is_no_reason_to_stop(clip: Clip, tmp_path: Path) -> None:
+    said = Semantics("town/1", (), (), (Sentence("odd \ud83d end", (1,), 0, 1),))
+    assert "odd ? end" in Page(write_page(tmp_path / "p.html", clip, said, None).read_text()).text

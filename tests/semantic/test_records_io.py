@@ -152,7 +152,26 @@ def test_what_does_not_fit_together_is_not_written(tmp_path: Path) -> None:
 
 def test_the_file_of_a_clip_stays_in_its_folder(tmp_path: Path) -> None:
     assert result_path(tmp_path, "kitchen/a_0") == tmp_path / "semantics" / "kitchen__a_0.json"
-    assert result_path(tmp_path, "../../x").parent == tmp_path / "semantics"
-    for name in ("", "..", "a\nb", "a\\b", "x" * 300):
+    assert result_path(tmp_path, "/etc/x").parent == tmp_path / "semantics"
+    for name in ("", "..", "a\nb", "a\\b", "x" * 300, "\u00e9" * 150, "a\ud800", "../../x", ".hidden/x"):
         with pytest.raises(DataError, match="not the name of a clip"):
             result_path(tmp_path, name)
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        ('"p": 0.75', '"p": ' + "1" * 400),
+        ("[30.0, ", "[1e308, "),
+        ('"frame_rate": 2.0', '"frame_rate": 1e-300'),
+        ('"frame_rate": 2.0', '"frame_rate": ' + "1" * 400),
+    ],
+)
+def test_numbers_beyond_reason_are_refused(tmp_path: Path, old: str, new: str) -> None:
+    path = tmp_path / "a.json"
+    write_semantics(path, _clip(), _semantics())
+    text = path.read_text()
+    assert text.count(old) == 1
+    path.write_text(text.replace(old, new))
+    with pytest.raises(DataError, match=re.escape(str(path))):
+        read_semantics(path)
