@@ -131,13 +131,15 @@ def annotated(semantics: Semantics) -> frozenset[str]:
 
 
 def bensmot_clip_of(clip: Clip, semantics: Semantics, *, split: str = "") -> BensmotClip:
-    """Return records of the stage as a clip of the data set, labels in the spelling they were read in.
+    """Return records of the stage as a clip of the data set, annotated labels in the spelling they were read in.
 
+    Predictions have the names of the vocabulary: how a model spelt them is its own text, and no label.
     Interactions count as annotated, also if there are none, unless the semantics are annotations that lack them.
     """
     by_pair: dict[tuple[int, int], dict[str, None]] = defaultdict(dict)
     for one in semantics.interactions:
-        by_pair[one.active, one.passive][one.raw or one.label] = None
+        spelt = one.raw if one.source == SOURCE and one.raw else one.label
+        by_pair[one.active, one.passive][spelt] = None
     lacks = _KINDS in semantics.provenance and "interactions" not in annotated(semantics)
     return BensmotClip(
         name=clip.name,

@@ -154,9 +154,7 @@ def annotation_vector(interactions: Sequence[Interaction]) -> list[int]:
 
     vector = [0] * NUM_SLOTS
     for one in interactions:
-        slot = slot_class(one)
-        assert isinstance(slot, int)
-        vector[slot] = 1
+        vector[slot_class(one)] = 1
     return vector
 
 
@@ -256,11 +254,11 @@ def _by_name(records: Iterable[Record], what: str) -> dict[str, Record]:
 
 def _checked(name: str) -> str:
     """Return a name of a clip that leads to no other folder."""
-    if any(part in ("", ".", "..") for part in name.split("/")) or "\\" in name or ":" in name:
+    if any(part in ("", ".", "..") for part in name.split("/")) or not name.isprintable() or {"\\", ":"} & set(name):
         raise DataError(f"clip {name!r}: not a name of a file", "name it <scenario>/<clip>")
     return name
 
 
 def _write(path: Path, text: str) -> None:
     with atomic_path(path) as staged:
-        staged.write_text(text, encoding="utf-8", newline="\n")
+        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8

@@ -25,7 +25,7 @@ from semantic.evaluation.lists import collect
 from semantic.evaluation.matching import Rule
 from semantic.evaluation.profiles import ORACLE, evaluate
 from semantic.evaluation.reference_files import score_reference_files
-from semantic.structures import Interaction
+from semantic.structures import Interaction, Sentence
 from sushi_lg.data.bensmot import read_combined_files
 from sushi_lg.errors import DataError
 
@@ -199,3 +199,24 @@ def test_the_files_score_what_the_records_score(tmp_path: Path, records: list[Re
     said_to_hold = np.array(relation["preds"]) > 0.4
     assert found[ORACLE].value("F1") == pytest.approx(f1_score(relation["gts"], said_to_hold, average="micro"))
     assert 0 < found[ORACLE].value("F1") < 1
+
+
+def test_what_a_model_wrote_for_a_label_is_no_label(tmp_path: Path, records: list[Record]) -> None:
+    clip, said = next(record for record in records if record[1].interactions)
+    one = replace(said.interactions[0], source="mllm", label="talk.v.01", raw="<b>chats to")
+    paths = write_combined(tmp_path, [(clip, replace(said, interactions=(one,)))])
+    assert json.loads(paths[2].read_text())[clip.name] == {f"{one.active}-{one.passive}": ["talk.v.01"]}
+
+
+def test_half_a_surrogate_pair_is_written_as_a_question_mark(tmp_path: Path, records: list[Record]) -> None:
+    clip, said = records[0]
+    odd = clip, replace(said, summary=(Sentence("odd \ud83d end", (), 0, 0),))
+    assert json.loads(write_combined(tmp_path, [odd])[1].read_text())[clip.name] == "odd ? end"
+    assert "odd ? end" in write_chota(tmp_path, [odd], [odd])[0].read_text()
+
+
+def test_a_name_with_a_line_break_is_refused(tmp_path: Path, records: list[Record]) -> None:
+    for name in ("a/b\n[Other]", "../x", "/x", "C:/x"):
+        with pytest.raises(DataError, match="not a name of a file"):
+            write_mot_truth(tmp_path / "out", [replace(records[0][0], name=name)])
+    assert not list(tmp_path.glob("out/**/*.*"))
