@@ -36,7 +36,9 @@ def draw_clips(num_clips: int, draws: int = DRAWS, seed: int = SEED) -> Floats:
 
 
 def interval(measure: Measure, draws: Floats) -> Interval | None:
-    """Return where a measure lies in 95 % of the draws; None where it does not follow from sums, or is nan.
+    """Return where a measure lies in 95 % of the draws; None where there is none.
+
+    That is a measure that does not follow from sums, or that is nan, of all clips or in every draw.
 
     Args:
         measure: over C clips.
@@ -46,5 +48,7 @@ def interval(measure: Measure, draws: Floats) -> Interval | None:
         return None
     values = measure.formula(draws @ measure.sums)
     values = values[~np.isnan(values)]  # draws with nothing to measure
+    if not len(values):
+        return None
     low, high = np.percentile(values, _MIDDLE)
     return Interval(float(low), float(high))

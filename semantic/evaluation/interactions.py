@@ -163,7 +163,9 @@ def macro_f1(pairs: Sequence[LabelPair], num_clips: int, classes: Classes) -> Me
 
 def _mean_f1(sums: Floats) -> Floats:
     right, said, true = np.split(sums, 3, axis=1)
-    return np.asarray(divide(2 * right, said + true).mean(axis=1))
+    f1 = np.where(said + true > 0, divide(2 * right, said + true), 0.0)
+    drawn = (said + true > 0).sum(axis=1)  # a class that no drawn clip has is not one that was missed
+    return divide(f1.sum(axis=1), drawn.astype(np.float64), nothing=np.nan)
 
 
 def _indicators(pairs: Sequence[LabelPair], classes: Classes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
@@ -278,14 +280,13 @@ def average_precision(ranked: Sequence[tuple[float, bool]], items: int) -> float
         ranked: probability, and whether it is right, of predictions in any order.
         items: things to find, at least as many as are right.
     """
+    if not ranked:
+        return 0.0
     scores, right = np.array([score for score, _ in ranked]), np.array([hit for _, hit in ranked], dtype=np.float64)
-    area = found = 0.0
-    for score in sorted(set(scores.tolist()), reverse=True):
-        above = scores >= score
-        gained = right[above].sum() - found
-        found += gained
-        area += gained / items * found / above.sum()
-    return float(area)
+    order = np.argsort(-scores, kind="stable")
+    ends = np.append(np.flatnonzero(np.diff(scores[order])), len(order) - 1)  # the last of every probability
+    found = np.cumsum(right[order])[ends]
+    return float((np.diff(found, prepend=0.0) / items * found / (ends + 1)).sum())
 
 
 def mean_average_precision(scores: Sequence[LabelScore]) -> Measure:

@@ -4,8 +4,8 @@ import numpy as np
 from spoken import interaction
 
 from semantic.evaluation.bootstrap import draw_clips, interval
-from semantic.evaluation.interactions import label_class, open_measures
-from semantic.evaluation.lists import ClipLabels
+from semantic.evaluation.interactions import label_class, macro_f1, open_measures
+from semantic.evaluation.lists import ClipLabels, LabelPair
 from semantic.evaluation.measures import Measure, mean_measure, ratio
 
 
@@ -52,3 +52,15 @@ def test_clips_without_labels_say_nothing_about_labels() -> None:
     for measure in open_measures([talking, empty], label_class):
         found = interval(measure, draw_clips(2, 100))
         assert found is not None and (found.low, found.high) == (1.0, 1.0)
+
+
+def test_where_no_draw_has_anything_to_measure_there_is_no_interval() -> None:
+    measure = Measure("x", 1.0, np.array([[1.0, 1.0], [0.0, 0.0]]), ratio)
+    assert interval(measure, np.array([[0.0, 2.0]])) is None
+
+
+def test_a_label_that_no_drawn_clip_has_is_not_a_label_that_was_missed() -> None:
+    look, talk = interaction(1, 2, "look.v.01"), interaction(1, 2, "talk.v.01")
+    pairs = [LabelPair(0, (look,), (look,))] * 5 + [LabelPair(clip, (talk,), (talk,)) for clip in range(1, 6)]
+    found = interval(macro_f1(pairs, 6, label_class), draw_clips(6))
+    assert found is not None and (found.low, found.high) == (1.0, 1.0)

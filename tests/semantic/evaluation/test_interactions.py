@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import time
 from collections import Counter
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.metrics import average_precision_score
 from spoken import interaction
 
 from semantic.bensmot.vocabulary import ALIASES, LABELS, RAW_LABELS, merged, raw_slot
@@ -185,6 +187,24 @@ def test_average_precision_by_hand() -> None:
     assert average_precision([(0.9, True), (0.9, False)], 1) == pytest.approx(0.5)  # together
     assert average_precision([(0.9, True)], 4) == pytest.approx(0.25)  # three never found
     assert average_precision([], 3) == 0.0
+
+
+@given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=1, max_size=30))
+def test_average_precision_is_the_one_of_scikit_learn(rows: list[tuple[int, bool]]) -> None:
+    ranked = [(score / 5, hit) for score, hit in rows]
+    right = [hit for _, hit in ranked]
+    if any(right):
+        expected = average_precision_score(right, [score for score, _ in ranked])
+        assert average_precision(ranked, sum(right)) == pytest.approx(expected, abs=1e-12)
+        assert average_precision(ranked, 2 * sum(right)) == pytest.approx(expected / 2, abs=1e-12)
+
+
+def test_many_predictions_of_a_label_are_ranked_once() -> None:
+    random = np.random.default_rng(0)
+    ranked = [(float(score), bool(score > 0.5)) for score in random.random(200_000)]
+    begin = time.perf_counter()
+    assert average_precision(ranked, sum(hit for _, hit in ranked)) == pytest.approx(1.0)
+    assert time.perf_counter() - begin < 20  # minutes where every score looks at all of them
 
 
 def test_mean_average_precision_counts_labels_with_five_items() -> None:
