@@ -133,7 +133,7 @@ def load(
     if not 0 <= least <= 1:
         raise ConfigError(f"describer rules: least_precision={least}", "a number in 0 .. 1")
     return RulesDescriber(
-        tuple(row for row in rows if row.probability >= least), camera, attributes != "none", network, folder
+        tuple(row for row in rows if row.probability >= least), camera, attributes != "none", network, folder, names
     )
 
 

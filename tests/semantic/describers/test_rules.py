@@ -171,6 +171,15 @@ def test_descriptions_of_a_folder_are_taken_instead(tmp_path: Path) -> None:
     assert "outdoors" in answers["summary"].text and "outdoors" not in ask(load(), clip)["summary"].text
 
 
+def test_people_are_called_by_their_clothes_on_request(tmp_path: Path) -> None:
+    clip = toy_clip({1: STANDS, 2: APPROACHES})
+    rows = [Description(seq="toy", track_id=1, sentence="x", attributes={"sex": "female", "upper": "orange"})]
+    write_descriptions(tmp_path / "toy.jsonl", rows)
+    answers = ask(load(descriptions=tmp_path, names="clothes"), clip)
+    assert "up to the woman in orange" in answers["P2"].text and "near another person" in answers["P1"].text
+    assert not re.search(r"P\d", " ".join(answers[key].text for key in ("P1", "P2", "summary")))
+
+
 @pytest.mark.parametrize(
     "walks",
     [
@@ -290,6 +299,7 @@ def test_labels_that_are_seldom_right_are_not_given() -> None:
     ("options", "named"),
     [
         ({"camera": "shaky"}, "shaky"),
+        ({"names": "nick"}, "nick"),
         ({"weights": "x.xml"}, "x.xml"),
         ({"descriptions": "no/folder"}, "no/folder"),
         ({"least_precision": 2.0}, "2.0"),
