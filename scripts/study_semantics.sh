@@ -21,10 +21,10 @@ sushi_lg embed "${clips[@]}" --detections simulated --embedder hsv --out look
 sushi_lg track "${clips[@]}" --detections simulated --appearance look --out tracked
 
 for describer in rules constant random; do
-    learn=()
-    [ $describer = rules ] || learn=(describer.train=data/train)
-    sushi_lg describe data/test --truth --describer $describer --out gt-$describer "${learn[@]}"
-    sushi_lg describe tracked --frames data/test --describer $describer --out tracked-$describer "${learn[@]}"
+    options=(describer.train=data/train)
+    [ $describer = rules ] && options=(describer.names=clothes)  # as annotators call people
+    sushi_lg describe data/test --truth --describer $describer --out gt-$describer "${options[@]}"
+    sushi_lg describe tracked --frames data/test --describer $describer --out tracked-$describer "${options[@]}"
     sushi_lg evaluate-semantics gt-$describer data/test --tracks gt --out scores/gt-$describer
     sushi_lg evaluate-semantics tracked-$describer data/test --tracks argmax --out scores/tracked-$describer
     sushi_lg evaluate-semantics tracked-$describer data/test --tracks hungarian --out scores/hungarian-$describer
