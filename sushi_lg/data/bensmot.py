@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.graphml import LabelledGraph, read_labelled_graph, write_labelled_graph
-from sushi_lg.data.image_size import image_size
+from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.sequence import read_seqinfo, write_seqinfo
 from sushi_lg.data.sparse_frames import numbered_pictures, read_sparse_ground_truth
 from sushi_lg.errors import DataError
@@ -241,13 +241,14 @@ def read_bensmot_clip(root: str | Path, combined: CombinedFiles | None = None) -
     found = _Found()
     stems, sizes, tracks = _read_tracks(root, found)
     ids = [track.track_id for track in tracks]
+    known = set(ids)
     lines = _caption_lines(root / CAPTIONS_FILE, found)
     captions, owners = _captions(name, ids, lines, combined, found)
-    names = {one: called for one, (called, _) in zip(owners, lines or [], strict=False) if one in set(ids)}
+    names = {one: called for one, (called, _) in zip(owners, lines or [], strict=False) if one in known}
     relations = _stated_relations(name, ids, combined, found)
     if relations is None:
         relations = _relations_of_graph(root / INTERACTIONS_FILE, ids, names, found)
-    found.fault("tracks without caption", times=len(set(ids) - set(captions)))
+    found.fault("tracks without caption", times=len(known - set(captions)))
     summary = _summary(root / SUMMARY_FILE, name, combined, found)
     return BensmotClip(
         name=name,
@@ -266,7 +267,7 @@ def read_bensmot_clip(root: str | Path, combined: CombinedFiles | None = None) -
 
 
 def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[bytes], suffix: str = ".jpg") -> Path:
-    """Write a clip in the layout of the release, to ``root/<scenario>/<clip>``; what is there is overwritten.
+    """Write a clip in the layout of the release, to ``root/<scenario>/<clip>``; what is there is replaced.
 
     A ``seqinfo.ini``, which the release lacks, is written where the clip states its frame rate.
     People without a name in ``clip.names`` are called ``person0``, ``person1``, ... A person without caption has no
@@ -306,6 +307,11 @@ def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[b
         count += 1
     if count != clip.length:
         raise DataError(f"{clip.name}: {count} pictures for {clip.length} frames", "give one a frame")
+    written = {f"{stem}{suffix}" for stem in clip.stems}
+    for path in sorted((target / PICTURE_FOLDER).glob("*")):
+        is_frame = re.fullmatch("[0-9]{1,9}", path.stem) and path.suffix.lower() in IMAGE_EXTENSIONS
+        if is_frame and path.name not in written:  # of another clip of this name: it would count as a frame of this one
+            path.unlink()
     rows = sorted(
         (int(frame), track.track_id, *box)
         for track in clip.tracks
@@ -328,7 +334,9 @@ def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[b
         edges = tuple((names[one.active], names[one.passive], ",".join(one.labels)) for one in clip.relations)
         nodes = tuple(names[track.track_id] for track in clip.tracks)
         write_labelled_graph(target / INTERACTIONS_FILE, LabelledGraph(nodes, edges), EDGE_ATTRIBUTE)
-    if clip.frame_rate is not None:
+    if clip.frame_rate is None or not clip.length:
+        (target / SEQINFO_FILE).unlink(missing_ok=True)
+    else:
         write_seqinfo(
             target / SEQINFO_FILE,
             name=parts[1],
@@ -400,9 +408,9 @@ def _read_tracks(root: Path, found: _Found) -> tuple[tuple[str, ...], NDArray[np
             found.faults.update(faults)
             found.notes += table.skipped
             boxes = table.boxes_xyxy
-            for one in np.unique(table.track_id).tolist():
-                rows = np.flatnonzero(table.track_id == one)
-                rows = rows[np.argsort(table.frame[rows])]
+            order = np.lexsort((table.frame, table.track_id))
+            ids, starts = np.unique(table.track_id[order], return_index=True)
+            for one, rows in zip(ids.tolist(), np.split(order, starts[1:]), strict=False):
                 tracks.append(BensmotTrack(one, table.frame[rows] - 1, boxes[rows]))
             last = int(table.frame.max(initial=0))
     else:
@@ -473,9 +481,10 @@ def _captions(
     """Return captions by track id, and whose the lines of the captions' file are, in their order; none if unknown."""
     stated = _stated_captions(name, combined, found)
     if stated is not None:
+        known = set(ids)
         owners = sorted(stated) if len(lines or []) == len(stated) else ids if len(lines or []) == len(ids) else []
-        found.fault("captions of ids that gt.txt does not have", times=len(set(stated) - set(ids)))
-        captions = {one: text for one, text in stated.items() if one in set(ids)}
+        found.fault("captions of ids that gt.txt does not have", times=len(set(stated) - known))
+        captions = {one: text for one, text in stated.items() if one in known}
     elif lines is None:
         found.fault("clips without instance captions")
         return {}, []
@@ -644,10 +653,11 @@ def _split_of(root: Path) -> str:
 def _names_for_writing(clip: BensmotClip) -> dict[int, str]:
     """Return a name for everybody that the reader will take for one, no two alike."""
     names = dict(clip.names)
-    free = (f"person{k}" for k in range(2 * len(clip.tracks) + len(names)))
+    taken = set(names.values())
+    free = (name for k in itertools.count() if (name := f"person{k}") not in taken)
     for track in clip.tracks:
         if track.track_id not in names:
-            names[track.track_id] = next(name for name in free if name not in names.values())
+            names[track.track_id] = next(free)
     ids = {track.track_id for track in clip.tracks}
     related = {one for relation in clip.relations or () for one in (relation.active, relation.passive)}
     unknown = (set(clip.captions) | related) - ids

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -308,3 +309,36 @@ def test_links_in_a_circle_end(tmp_path: Path) -> None:
     (root / "elsewhere").symlink_to(root / "test" / "cooking")
     found = find_bensmot_clips(root)
     assert root / "elsewhere" / "aaaa_0" in found and len(found) < 50
+
+
+def test_no_picture_of_an_earlier_clip_becomes_a_frame(tmp_path: Path) -> None:
+    root = _written(tmp_path, _clip())
+    earlier = {path.name for path in (root / "imgs").iterdir()}
+    (root / "imgs" / "notes.txt").write_text("mine")
+    (root / "imgs" / "0001.png").write_bytes(PICTURE)
+    clip = _clip(stems=("1", "2", "11"))
+    read = read_bensmot_clip(_written(tmp_path, clip))
+    assert (read.length, read.stems, read.faults) == (3, ("1", "2", "11"), {})
+    assert {path.name for path in (root / "imgs").iterdir()} == {"1.jpg", "2.jpg", "11.jpg", "notes.txt"} != earlier
+    assert read_bensmot_clip(_written(tmp_path, _clip(frame_rate=None))).frame_rate is None, (
+        "nor does its seqinfo.ini stay"
+    )
+
+
+def test_a_clip_without_frames_is_written(tmp_path: Path) -> None:
+    nobody = {"tracks": (), "captions": {}, "names": {}, "relations": ()}
+    clip = _clip(stems=(), sizes=np.zeros((0, 2), np.int64), frame_rate=2.0, **nobody)
+    assert read_bensmot_clip(write_bensmot_clip(tmp_path, clip, [])).length == 0
+
+
+def test_a_great_many_people_are_read_in_seconds(tmp_path: Path) -> None:
+    root = tmp_path / "a" / "x_0"
+    (root / "gt").mkdir(parents=True)
+    count = 50_000
+    (root / "gt" / "gt.txt").write_text("".join(f"{k // 1000 + 1},{count - k},1,1,5,5\n" for k in range(count)))
+    (root / "instance_captions.txt").write_text("".join(f"man{k}: text {k + 1}\n" for k in range(count)))
+    begin = time.perf_counter()
+    clip = read_bensmot_clip(root)
+    assert time.perf_counter() - begin < 15  # over a minute where all are looked at for each
+    assert [track.track_id for track in clip.tracks] == list(range(1, count + 1))
+    assert clip.tracks[0].frame.tolist() == [49] and clip.captions[count] == f"text {count}"
