@@ -46,6 +46,8 @@ class Said:
 def read_said(train: str | Path | None) -> Said:
     """Read what annotators wrote about the clips of a folder in the layout of BenSMOT.
 
+    Of a whole data set only ``train`` is read: who learns from the test set is no floor under its numbers.
+
     Raises:
         ConfigError: no folder is named, or nothing is said in it.
         DataError: no such folder, or nothing in it that can be read.
@@ -55,7 +57,8 @@ def read_said(train: str | Path | None) -> Said:
     captions: list[str] = []
     summaries: list[str] = []
     pairs: list[tuple[str, ...]] = []
-    for clip, semantics in read_annotations(train).pairs:
+    split = "train" if (Path(train) / "train").is_dir() else None
+    for clip, semantics in read_annotations(train, split).pairs:
         captions += [caption.text for caption in semantics.captions]
         summaries += [semantics.summary_text] if semantics.summary else []
         if "interactions" not in annotated(semantics):

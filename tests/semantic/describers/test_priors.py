@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from semantic.describers.priors import Said, usual_labels, usual_text
+from semantic.describers.priors import Said, read_said, usual_labels, usual_text
 from semantic.describers.protocol import Job
 from semantic.describers.registry import load_describer
 from semantic.structures import Clip, Request, Track
@@ -41,7 +42,7 @@ def train(tmp_path: Path) -> Path:
     picture = cv2.imencode(".jpg", np.zeros((24, 32, 3), np.uint8))[1].tobytes()
     clips = [train_clip(number) for number in range(4)]
     for clip in clips:
-        write_bensmot_clip(tmp_path / "train" / clip.name, clip, [picture, picture])
+        write_bensmot_clip(tmp_path / "train", clip, [picture, picture])
     write_combined_files(tmp_path / "train", clips)
     return tmp_path / "train"
 
@@ -104,3 +105,12 @@ def test_what_they_learn_is_in_the_fingerprint(train: Path) -> None:
 def test_nothing_to_learn_from(name: str) -> None:
     with pytest.raises(ConfigError, match=r"describer\.train=FOLDER"):
         load_describer(name)
+
+
+def test_the_test_set_is_not_learned_from(train: Path) -> None:
+    whole = train.parent
+    shutil.copytree(train / "talking", whole / "test" / "talking_of_others")
+    for path in (whole / "test").rglob("instance_captions.txt"):
+        path.write_text("man0: A secret.\nwoman0: A secret.\n")
+    assert "A secret." in read_said(whole / "test").captions, "asked for by name it is"
+    assert read_said(whole) == read_said(train)
