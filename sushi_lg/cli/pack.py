@@ -36,7 +36,7 @@ def pack(
 
     out = out or Path(f"{profile}.zip")
     sheet = pack_results(profile, results, out, layout=layout, data=data)
-    before = note(ledger or out.parent / LEDGER, sheet)
+    before = note(ledger or out.parent / LEDGER, sheet, results)
     show_sheet(sheet)
     rules = load_profile(profile)
     typer.echo(f"uploads: {rules.quota}")

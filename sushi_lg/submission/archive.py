@@ -43,8 +43,8 @@ def read_archive(path: str | Path) -> dict[str, bytes]:
     """Return the files of a zip archive by name; nothing is written anywhere.
 
     Raises:
-        DataError: no zip file, damaged, encrypted, a name that leads out of the folder, a link, a name twice, litter of
-            a file manager, or more than results can be when unpacked.
+        DataError: no zip file, damaged, encrypted, a name that leads out of the folder, a link or a device, a name
+            twice, litter of a file manager, or more than results can be when unpacked.
     """
     path = Path(path)
     if not path.is_file():
@@ -69,8 +69,8 @@ def _check_entries(path: Path, entries: list[zipfile.ZipInfo]) -> None:
         parts = PurePosixPath(name).parts
         if name.startswith("/") or "\\" in name or ":" in name or ".." in parts or not name.isprintable():
             raise DataError(f"{path}: entry {name!r} leads out of the archive", f"do not unpack it; {_AGAIN}")
-        if stat.S_ISLNK(entry.external_attr >> 16):
-            raise DataError(f"{path}: entry {name!r} is a link", f"do not unpack it; {_AGAIN}")
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):  # 0: packed without a kind
+            raise DataError(f"{path}: entry {name!r} is a link or a device", f"do not unpack it; {_AGAIN}")
         if entry.flag_bits & 1:
             raise DataError(f"{path}: entry {name!r} is encrypted", "pack without a password")
         if name in names:

@@ -135,11 +135,16 @@ def validate(path: str | Path, name: str | None = None, *, data: str | Path | No
     return Sheet(path, sheet.profile, sheet.layout, sheet.files, sheet.faults, sheet.remarks, **digests)
 
 
-def note(ledger: str | Path, sheet: Sheet) -> list[dict[str, object]]:
+def note(ledger: str | Path, sheet: Sheet, run: str | Path) -> list[dict[str, object]]:
     """Write down that an archive was packed; returns what was packed for the same profile before, oldest first.
 
     The ledger is one JSON object a line. It holds no name and no password, and it is the user's own memory: servers
     count uploads, not archives.
+
+    Args:
+        ledger: the file; a row is added.
+        sheet: what was packed.
+        run: where the results came from.
 
     Raises:
         DataError: the ledger is no ledger, by ``file:line``.
@@ -147,17 +152,21 @@ def note(ledger: str | Path, sheet: Sheet) -> list[dict[str, object]]:
     ledger = Path(ledger)
     before = []
     if ledger.is_file():
-        for number, line in enumerate(ledger.read_text(encoding="utf-8").splitlines(), start=1):
+        for number, line in enumerate(ledger.read_bytes().splitlines(), start=1):
             try:
                 row = json.loads(line)
-                if row["profile"] == sheet.profile:
-                    before.append(row)
+                if not all(isinstance(row[key], str) for key in ("profile", "content", "time")):
+                    raise TypeError
             except (ValueError, TypeError, KeyError) as error:
                 raise DataError(f"{ledger}:{number}: is no row of a ledger", "remove the line, or the file") from error
+            if row["profile"] == sheet.profile:
+                before.append(row)
     row = {
         "time": datetime.now(UTC).isoformat(timespec="seconds"),
         "profile": sheet.profile,
         "archive": sheet.path.name,
+        "run": str(run),
+        "quota": load_profile(sheet.profile).quota,
         "layout": sheet.layout,
         "sha256": sheet.sha256,
         "content": sheet.content,

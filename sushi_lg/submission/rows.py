@@ -124,7 +124,7 @@ def _frame_and_id(row: str) -> tuple[int, int]:
 
 
 def _number(text: str) -> float | None:
-    if text != text.strip() or "_" in text:
+    if not text.isascii() or text != text.strip() or "_" in text:  # float reads more than servers do
         return None
     try:
         value = float(text)

@@ -50,12 +50,13 @@ def test_a_bad_name_is_refused(tmp_path: Path, name: str, said: str) -> None:
     assert sorted(tmp_path.iterdir()) == [path], "nothing is unpacked"
 
 
-def test_a_link_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFCHR, stat.S_IFIFO])
+def test_a_link_or_a_device_is_refused(tmp_path: Path, kind: int) -> None:
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
         entry = zipfile.ZipInfo("a.txt")
-        entry.external_attr = (stat.S_IFLNK | 0o777) << 16
+        entry.external_attr = (kind | 0o777) << 16
         archive.writestr(entry, "/etc/passwd")
-    with pytest.raises(DataError, match="is a link"):
+    with pytest.raises(DataError, match="is a link or a device"):
         read_archive(tmp_path / "x.zip")
 
 

@@ -132,15 +132,17 @@ def test_what_others_packed_is_judged(tmp_path: Path) -> None:
 def test_the_ledger_remembers(tmp_path: Path) -> None:
     folder = results(tmp_path / "r", "mot20")
     sheet = pack("mot20", folder, tmp_path / "x.zip")
-    assert note(tmp_path / "l.jsonl", sheet) == []
-    (before,) = note(tmp_path / "l.jsonl", sheet)
+    assert note(tmp_path / "l.jsonl", sheet, folder) == []
+    (before,) = note(tmp_path / "l.jsonl", sheet, folder)
     assert before["content"] == sheet.content and before["sha256"] == sheet.sha256
+    assert before["run"] == str(folder) and before["quota"] == load_profile("mot20").quota
     other = pack("dancetrack", results(tmp_path / "d", "dancetrack"), tmp_path / "y.zip")
-    assert note(tmp_path / "l.jsonl", other) == []
-    with (tmp_path / "l.jsonl").open("a") as stream:
-        stream.write("torn\n")
-    with pytest.raises(DataError, match=r"l\.jsonl:4"):
-        note(tmp_path / "l.jsonl", sheet)
+    assert note(tmp_path / "l.jsonl", other, folder) == []
+    rows = (tmp_path / "l.jsonl").read_bytes()
+    for bad in (b"torn", b"[]", b'{"profile": "mot20"}', b"\xff\xfe"):
+        (tmp_path / "l.jsonl").write_bytes(rows + bad + b"\n")
+        with pytest.raises(DataError, match=r"l\.jsonl:4"):
+            note(tmp_path / "l.jsonl", sheet, folder)
 
 
 def test_profiles_say_when_they_were_read() -> None:
