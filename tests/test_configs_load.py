@@ -37,6 +37,6 @@ def test_cards_are_no_recipes() -> None:
 def test_nothing_else_travels_in_the_wheel() -> None:
     root = configs_path()
     known = {root / "splits" / f"{name}.txt" for name in split_names()} | {recipe_path(n) for n in recipe_names()}
-    known |= {root / "twins.txt", root / "semantic" / "rules_interactions.json"}
+    known |= {root / "twins.txt", *(root / "semantic" / f"rules_{name}.json" for name in ("interactions", "street"))}
     known |= {root / "models" / f"{name}.yaml" for name in model_names()}
     assert {path for path in root.rglob("*") if path.is_file()} == known

@@ -32,6 +32,7 @@ def demo(
     from sushi_lg.appearance.registry import load_embedder
     from sushi_lg.data.frames import sequence_frames
     from sushi_lg.data.mot_format import read_table
+    from sushi_lg.data.resources import configs_path
     from sushi_lg.data.sequence import open_sequence
     from sushi_lg.data.trajectory_io import read_trajectories
     from sushi_lg.data.video import probe_video, read_frames
@@ -73,7 +74,12 @@ def demo(
     frames = sequence_frames(sequence)
     scene = (frames, (clip.width, clip.height), clip.frame_rate, clip.length)
     source = trajectories_source(report.path.with_suffix(".parquet"), sequence.name, lambda: scene)
-    (described,) = describe_clips([source], load_describer("rules"), out, DescribeConfig())
+    (described,) = describe_clips(
+        [source],
+        load_describer("rules", table=configs_path() / "semantic" / "rules_street.json"),
+        out,
+        DescribeConfig(),
+    )
     if described.error:
         raise DataError(f"{described.name}: {described.error}")
     what, said = read_semantics(described.path)
