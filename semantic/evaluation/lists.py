@@ -63,6 +63,7 @@ class Coverage:
         clips: annotated ones, all of them scored.
         clips_without_results: scored as if nothing had been said.
         clips_without_annotations: left out.
+        clips_of_other_length: those whose results have another number of frames: tracks are compared frame by frame.
         incomplete_clips: annotated ones that lack captions, interactions or summary; left out as the released script
             does, or scored on what they have.
         annotated_tracks: people who count: all, or those with a caption where others are left out.
@@ -84,6 +85,7 @@ class Coverage:
     clips: int = 0
     clips_without_results: int = 0
     clips_without_annotations: int = 0
+    clips_of_other_length: int = 0
     incomplete_clips: int = 0
     annotated_tracks: int = 0
     captioned_tracks: int = 0
@@ -228,6 +230,7 @@ def _collect_clip(number: int, prediction: Record | None, truth: Record, rule: R
     coverage = Coverage(
         clips=1,
         clips_without_results=int(prediction is None),
+        clips_of_other_length=int(prediction is not None and _is_other_length(prediction[0], clip)),
         annotated_tracks=len(tracks),
         captioned_tracks=len(references),
         found_tracks=len(set(found.values())),
@@ -244,6 +247,11 @@ def _collect_clip(number: int, prediction: Record | None, truth: Record, rule: R
         predicted_labels=len(labels),
     )
     return _Part(captions, summaries, pairs, ClipLabels(keyed, truths.interactions), coverage)
+
+
+def _is_other_length(ours: Clip, theirs: Clip) -> bool:
+    """Tell whether two clips are not the same pictures; annotations without pictures end with their last box."""
+    return ours.length != theirs.length if theirs.stems else ours.length < theirs.length
 
 
 def _oracle_pairs(

@@ -168,6 +168,11 @@ class Evaluation:
             notes.append(f"no results, scored as empty: {_named(self.without_results)}")
         if self.without_annotations:
             notes.append(f"no annotations, not scored: {_named(self.without_annotations)}")
+        if seen.clips_of_other_length:
+            notes.append(
+                f"clips with another number of frames than are annotated: {seen.clips_of_other_length}; their tracks "
+                "are compared frame by frame all the same: describe the pictures that were annotated"
+            )
         if seen.incomplete_clips:
             released = PROFILES[self.profile].as_released
             how = "left out, as the released code does" if released else "scored on the rest"

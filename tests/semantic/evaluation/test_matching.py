@@ -29,6 +29,10 @@ def test_mean_overlap_runs_over_shared_frames_only() -> None:
     assert mean_overlap([half], [whole, later]).tolist() == [[1.0, 0.0]]
 
 
+def test_boxes_include_their_last_pixel() -> None:
+    assert mean_overlap([standing(1, 0)], [standing(2, 25)])[0, 0] == pytest.approx(26 / (51 + 51 - 26))
+
+
 def test_argmax_may_give_one_person_to_many_and_needs_one_shared_frame() -> None:
     person = standing(7, 100)
     found = match([standing(1, 100, [3]), standing(2, 110), standing(3, 300)], [person], Rule.argmax, "clip")

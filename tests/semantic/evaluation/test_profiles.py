@@ -158,3 +158,17 @@ def test_people_of_the_other_profile_count_in_coco(no_wordnet: None) -> None:
     truth = [(clip_of("a/b", people), said("a/b", {1: "A man."}, [interaction(1, 2, "push.v.01")], "A push."))]
     assert score(truth, truth, "coco").blocks[ORACLE].items == 1
     assert score(truth, truth, "bensmot-ref").blocks[ORACLE].items == 0  # person 2 has no caption
+
+
+def test_results_of_other_pictures_are_said_to_be_so(no_wordnet: None) -> None:
+    records = small_world(3)
+    clip, semantics = records[0]
+    longer = replace(clip, length=2 * clip.length, sizes=np.tile(clip.sizes, (2, 1)))
+    said_so = "another number of frames than are annotated: 1;"
+    found = score([(longer, semantics), *records[1:]], records, "bensmot-ref")
+    assert found.coverage.clips_of_other_length == 0, "annotations without pictures end with their last box"
+    assert any(said_so in note for note in score(records, [(longer, semantics), *records[1:]], "coco").notes())
+    pictured = replace(clip, stems=tuple(f"{k:03d}" for k in range(clip.length)))
+    found = score([(longer, semantics), *records[1:]], [(pictured, semantics), *records[1:]], "coco")
+    assert any(said_so in note for note in found.notes())
+    assert score([(pictured, semantics)], [(pictured, semantics)], "coco").coverage.clips_of_other_length == 0

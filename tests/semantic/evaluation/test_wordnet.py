@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 import nltk.data
@@ -47,3 +48,12 @@ def test_wordnet_is_found_where_it_is_stated(wordnet: object, monkeypatch: pytes
     monkeypatch.setattr(nltk.data, "path", [])
     found = find_wordnet()
     assert found is not None and found.synset("smile.v.01").lexname() == "verb.body"
+
+
+def test_without_wordnet_the_command_that_gets_it_is_named_once(
+    no_wordnet: None, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert find_wordnet() is None and find_wordnet() is None
+    [record] = caplog.records
+    assert "METEOR-es" in record.getMessage() and "`make wordnet`" in record.getMessage()

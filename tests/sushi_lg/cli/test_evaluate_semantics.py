@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from spoken import small_world
 
-from semantic.evaluation import wordnet as place
 from semantic.records_io import result_path, write_semantics
 from sushi_lg.cli.app import main
 
@@ -64,7 +63,3 @@ def test_nothing_in_common_is_an_error_of_data(tmp_path: Path, capsys: pytest.Ca
     assert run("evaluate-semantics", results, truth) == 3
     assert "no clip is in both" in capsys.readouterr().err
     assert run("evaluate-semantics", tmp_path / "absent", truth) == 3
-
-
-def test_without_wordnet_the_command_that_gets_it_is_named() -> None:
-    assert "make wordnet" in place.HOW_TO
