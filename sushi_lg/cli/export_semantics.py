@@ -23,7 +23,7 @@ def export_semantics(
         Path, typer.Argument(metavar="RESULTS", help="What `sushi-lg describe` wrote: holds semantics/*.json.")
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where the files go.")],
-    form: Annotated[Format, typer.Option("--format", help="See above.")] = Format.combined,
+    form: Annotated[Format, typer.Option("--format", help="Which files; see above.")] = Format.combined,
     truth: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Annotations; reference and chota need them, mot takes them.")
     ] = None,
