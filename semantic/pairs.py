@@ -263,9 +263,9 @@ def _lost_after(table: BoxTable, place: int) -> Rows:
 def _together(one: Rows, other: Rows, close: Rows, window: int) -> bool:
     """Tell whether both change their motion within ``window`` frames, the first of them while close."""
     one_close, other_close = one[np.isin(one, close)], other[np.isin(other, close)]
-    if not len(one_close) or not len(other_close):
-        return False
-    return bool((np.abs(one_close[:, None] - other_close[None]) <= window).any())
+    # both rise: within the window of a change of one lies one of the other, if as many are before its two ends as not
+    before = np.searchsorted(other_close, one_close - window, side="left")
+    return bool((np.searchsorted(other_close, one_close + window, side="right") > before).any())
 
 
 def _shared(clip: Clip, a: int, b: int) -> Rows:

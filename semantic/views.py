@@ -21,9 +21,12 @@ _LEAST_INSIDE = 0.1  # share of a box inside the picture, below which there is n
 
 
 def quality(
-    table: BoxTable, config: ViewConfig, sharpness: Mapping[tuple[int, int], float] | None = None
+    table: BoxTable,
+    config: ViewConfig,
+    sharpness: Mapping[tuple[int, int], float] | None = None,
+    rows: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """Return how good a look each box promises: (R,) float64, at least 0.
+    """Return how good a look each box promises: (R,) float64, or (N,) of N ``rows``, at least 0.
 
     It is confidence x visible share x min(1, height / full height) x sharpness x sqrt(1 - largest overlap). Boxes that
     nobody detected count half.
@@ -32,12 +35,15 @@ def quality(
         table: R boxes.
         config: Gives the full height.
         sharpness: By place of the track and frame, in 0 .. 1; 1 where it is absent.
+        rows: Only of these; all when left out.
     """
-    height = np.clip(table.boxes_xyxy[:, 3] - table.boxes_xyxy[:, 1], 0, None)
-    good = np.clip(table.confidence, 0, 1) * table.inside * np.minimum(1.0, height / config.full_height)
-    good = good * np.sqrt(1.0 - np.clip(table.overlap, 0, 1)) * np.where(table.is_interpolated, 0.5, 1.0)
+    asked: NDArray[np.int64] | slice = slice(None) if rows is None else rows
+    boxes = table.boxes_xyxy[asked]
+    height = np.clip(boxes[:, 3] - boxes[:, 1], 0, None)
+    good = np.clip(table.confidence[asked], 0, 1) * table.inside[asked] * np.minimum(1.0, height / config.full_height)
+    good = good * np.sqrt(1.0 - np.clip(table.overlap[asked], 0, 1)) * np.where(table.is_interpolated[asked], 0.5, 1.0)
     if sharpness is not None:
-        keys = zip(table.track.tolist(), table.frame.tolist(), strict=True)
+        keys = zip(table.track[asked].tolist(), table.frame[asked].tolist(), strict=True)
         good = good * np.array([sharpness.get(key, 1.0) for key in keys])
     return good
 
@@ -66,7 +72,7 @@ def observations(
     rows = rows[(table.inside[rows] >= _LEAST_INSIDE) & ~np.isin(table.frame[rows], list(excluded))]
     if len(rows) <= config.observations:
         return rows
-    good = quality(table, config, sharpness)[rows]
+    good = quality(table, config, sharpness, rows)
     confident = (table.confidence[rows] >= _CONFIDENT * table.confidence[rows].max()) & ~table.is_interpolated[rows]
     known = np.flatnonzero(confident) if confident.any() else np.arange(len(rows))
     frame = table.frame[rows]
@@ -121,7 +127,7 @@ def instance_views(
             reach = _reaching(table, row, others)
             views.append(View(frame, _crop(clip, frame, reach, config.margin), (track_id,)))
     if len(rows) and not whole and config.full_frames:
-        best = rows[int(quality(table, config, sharpness)[rows].argmax())]
+        best = rows[int(quality(table, config, sharpness, rows).argmax())]
         views.append(View(int(table.frame[best]), None, (track_id,)))
     return tuple(sorted(views, key=lambda view: (view.frame, view.box_xyxy is None)))
 
@@ -173,7 +179,8 @@ def summary_views(
         excluded: Frames that cannot be shown.
     """
     table = table or box_table(clip)
-    possible = [frame for frame in range(clip.length) if frame not in set(excluded)]
+    left_out = set(excluded)
+    possible = [frame for frame in range(clip.length) if frame not in left_out]
     step = -(-len(possible) // config.clip_frames) if possible else 1
     chosen = set(possible[::step])
     crowd = np.bincount(table.frame, minlength=clip.length)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import itertools
 import math
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -9,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from semantic import pairs
 from semantic.boxes import box_table, pairwise_iou
 from semantic.config import PairConfig
 from semantic.pairs import candidate_pairs, gate_recall, neighbours
@@ -170,3 +172,26 @@ def test_the_table_knows_what_is_inside_and_what_overlaps() -> None:
     assert table.overlap[0] == pytest.approx(1 / 3) and table.overlap[2] == 0
     assert table.rows(2).tolist() == list(range(2, 22))
     assert pairwise_iou(np.zeros(4), np.zeros(4)) == 0
+
+
+def test_a_change_together_is_found_in_a_long_video_without_comparing_all_with_all() -> None:
+    # both stop and go all the time, beside each other, for 20 minutes at 30 frames a second
+    count = 36_000
+    x = 300 + 40.0 * np.abs(np.arange(count) % 40 - 20)
+    one, other = (_track(k, np.stack([x, np.full(count, 500.0 + 20 * k)], axis=1)) for k in (1, 2))
+    clip = replace(_clip(one, other, *FAR, length=count), frame_rate=30.0)
+    tracemalloc.start()
+    (pair,) = candidate_pairs(clip)
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert (pair.a, pair.b) == (1, 2) and "turn" in pair.triggers
+    assert most < 200 * 2**20
+
+
+@given(st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.sets(st.integers(0, 60)), st.integers(1, 6))
+def test_changes_are_together_when_they_are_within_the_window(
+    one: set[int], other: set[int], close: set[int], window: int
+) -> None:
+    expected = any(abs(a - b) <= window for a in one & close for b in other & close)
+    rows = [np.array(sorted(frames), dtype=np.int64) for frames in (one, other, close)]
+    assert pairs._together(rows[0], rows[1], rows[2], window) == expected

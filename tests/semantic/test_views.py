@@ -155,3 +155,24 @@ def test_who_leads_is_there_long_and_large() -> None:
     assert leading_people(clip, 2) == (2, 3)
     assert leading_people(clip, 1) == (2,)
     assert leading_people(_clip(), 3) == ()
+
+
+def test_quality_of_some_rows_is_that_of_all_at_these() -> None:
+    confidence = np.linspace(0.2, 0.9, 30)
+    table = box_table(_clip(_track(1, list(range(30)), confidence=confidence), _track(2, [3, 4], (50, 20, 70, 90))))
+    sharpness = {(0, 3): 0.5, (1, 4): 0.25}
+    rows = np.array([31, 3, 30, 7])
+    np.testing.assert_array_equal(quality(table, CONFIG, sharpness, rows), quality(table, CONFIG, sharpness)[rows])
+
+
+def test_a_look_at_one_person_does_not_weigh_the_boxes_of_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    weighed = list[int]()
+
+    def noted(*arguments: object, **named: object) -> np.ndarray:
+        weighed.append(len(found := quality(*arguments, **named)))  # type: ignore[arg-type]
+        return found
+
+    monkeypatch.setattr("semantic.views.quality", noted)
+    clip = _clip(*(_track(k, list(range(100))) for k in range(1, 9)))
+    assert len(instance_views(clip, 3, CONFIG)) == 8
+    assert weighed == [100]
