@@ -193,7 +193,9 @@ class ClipPictures:
         self._clip, self._reader, self._budget = clip, reader, budget
         self._table = box_table(clip)
         self._expected: set[int] = set()
+        self._places = {track.track_id: place for place, track in enumerate(clip.tracks)}
         self._kept: dict[int, Picture] = {}
+        self._filed: set[int] = set()  # in the folder
         self._loose: list[int] = []  # kept, but the first to go
         self._size = 0
         self._folder: Path | None = None
@@ -217,12 +219,12 @@ class ClipPictures:
             raise DataError(
                 f"{self._clip.name}: no frame {outside[0]}, there are {self._clip.length}", "check the tracks"
             )
-        found = {number: self._kept[number] for number in wanted if number in self._kept}
+        found = {number: self._known(number) for number in wanted if self._has(number)}
         missing = [number for number in wanted if number not in found]
         if missing:
             # what others will ask for is taken along where the reader passes it anyhow
             passed = {n for n in self._expected if n <= missing[-1]} if self._reader.is_sequential else set()
-            for number, picture in self._reader.read(sorted({*missing, *(passed - self._kept.keys())})):
+            for number, picture in self._reader.read(sorted({*missing, *(n for n in passed if not self._has(n))})):
                 kept = self._keep(number, picture)
                 if number in missing:
                     found[number] = kept
@@ -236,7 +238,7 @@ class ClipPictures:
         """
         wanted = set(numbers)
         self.expect(wanted)
-        there = self._kept.keys() & wanted
+        there = {number for number in wanted if self._has(number)}
         for number, picture in self._reader.read(sorted(wanted - there)):
             self._keep(number, picture)
             there |= {number}
@@ -266,6 +268,7 @@ class ClipPictures:
         """Forget all frames."""
         self._reader.close()
         self._kept.clear()
+        self._filed.clear()
         self._loose.clear()
         self._size = 0
         if self._folder is not None:
@@ -273,15 +276,27 @@ class ClipPictures:
             self._folder = None
 
     def _boxes(self, frame: int, track_ids: Collection[int]) -> dict[int, NDArray[np.float64]]:
-        places = {track.track_id: k for k, track in enumerate(self._clip.tracks)}
-        rows = {one: row_at(self._table, places[one], frame) for one in track_ids}
+        rows = {one: row_at(self._table, self._places[one], frame) for one in track_ids}
         return {one: self._table.boxes_xyxy[row] for one, row in rows.items() if row is not None}
+
+    def _has(self, number: int) -> bool:
+        return number in self._kept or number in self._filed
+
+    def _known(self, number: int) -> Picture:
+        """Return a frame that was kept; one in a file is mapped anew, as each that stays mapped holds a file open."""
+        if number in self._kept:
+            return self._kept[number]
+        assert self._folder is not None, "what is filed has a folder"
+        filed: Picture = np.load(self._folder / f"{number}.npy", mmap_mode="r")
+        return filed
 
     def _keep(self, number: int, picture: Picture) -> Picture:
         """Keep a frame within the budget: announced frames of a video in a file beyond it, others instead of older."""
         if number in self._kept:
             return self._kept[number]
         picture.setflags(write=False)
+        if number in self._filed:
+            return picture
         lasts = self._reader.is_sequential and number in self._expected
         while self._loose and self._size + picture.nbytes > self._budget:
             self._size -= self._kept.pop(self._loose.pop(0)).nbytes
@@ -290,8 +305,8 @@ class ClipPictures:
                 return picture
             self._folder = self._folder or Path(tempfile.mkdtemp(prefix="sushi-lg-frames-"))
             np.save(self._folder / f"{number}.npy", picture)
-            self._kept[number] = np.load(self._folder / f"{number}.npy", mmap_mode="r")
-            return self._kept[number]
+            self._filed.add(number)
+            return picture
         if not lasts:
             self._loose.append(number)
         self._kept[number] = picture

@@ -166,3 +166,16 @@ def test_views_are_drawn_in_the_order_asked_with_the_outlines_given() -> None:
     whole, crop = pictures.render(views)
     assert whole.shape == (48, 64, 3) and (whole == COLOURS["red"]).all(axis=2).any()
     assert crop.shape == (20, 20, 3) and (crop == 30).all()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").is_dir(), reason="open files are counted in /proc")
+def test_frames_in_files_hold_no_files_open() -> None:
+    clip = walking_clip(length=60)
+    frames = grey_frames(clip)
+    pictures = ClipPictures(clip, Counting(frames, is_sequential=True), budget=frames[0].nbytes)
+    pictures.expect(range(60))
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    pictures.frames([59])
+    assert len(list(Path("/proc/self/fd").iterdir())) - before < 10
+    assert all((pictures.frames([number])[number] == frames[number]).all() for number in range(60))
+    pictures.close()
