@@ -300,7 +300,9 @@ class ServerClient:
         return f" ({text})" if text else ""
 
     def _clean(self, text: str) -> str:
+        """Return text of a server as a message may show it: no key, nothing a terminal obeys, not long."""
         key = self._key()
+        text = "".join(letter if letter.isprintable() else " " for letter in text)
         return (text.replace(key, "***") if key else text)[:200]
 
 

@@ -393,3 +393,15 @@ def test_settings_out_of_range_are_refused(settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigError) as caught:
         ServerClient("m", ServerSettings(**settings))
     assert KEY not in str(caught.value)
+
+
+@pytest.mark.parametrize("status", [500, 401])
+def test_what_a_server_says_cannot_command_a_terminal(serve: Any, status: int) -> None:  # noqa: ANN401
+    said_back = "bad\x1b[2J\x9b1m \u202egnp.exe\x07".encode()
+    asked = client(serve(lambda body: (status, {}, said_back)))
+    try:
+        (reply,) = asked.ask([question("q")])
+        message = reply.error
+    except ConfigError as error:
+        message = error.message
+    assert "bad" in message and "gnp.exe" in message and message.isprintable()
