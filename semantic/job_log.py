@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import json
 import logging
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -72,8 +74,11 @@ class JobLog:
         self._errors.clear()
 
     def add(self, request: Request, answer: Answer) -> None:
-        """Keep an answer, and write it at once."""
+        """Keep an answer, and write it at once; one with probabilities that are no numbers is a failure."""
         assert self._file is not None, "used outside of its `with` block"
+        if not all(math.isfinite(probability) for _, probability in answer.scores or ()):
+            # half precision overflows, and JSON has no such numbers
+            answer = replace(answer, scores=None, error=answer.error or "a probability that is no number")
         row = _row_of(request, answer)
         line = json.dumps(row, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
         self._file.write(line.encode("ascii") + b"\n")
@@ -93,7 +98,7 @@ class JobLog:
                 whole += len(line)
                 try:
                     self._take(json.loads(line))
-                except (ValueError, KeyError, TypeError, RecursionError) as error:
+                except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
                     logger.warning("%s:%d: not an answer, asked again (%s)", path, number, error)
         return whole
 
@@ -101,7 +106,7 @@ class JobLog:
         """Remember a row.
 
         Raises:
-            ValueError, KeyError, TypeError: it is none.
+            ValueError, LookupError, TypeError, OverflowError: it is none.
         """
         answer = _answer_of(row)
         if answer.error:

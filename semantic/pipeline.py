@@ -94,6 +94,7 @@ class _Work:
     path: Path
     key: str
     requests: list[Request] = field(default_factory=list)
+    unseen: Counter[str] = field(default_factory=Counter)
     error: str = ""
 
 
@@ -122,7 +123,8 @@ def describe_clips(
 
     Raises:
         ConfigError: no such part, or the folder holds results of another describer or other settings.
-        DataError: two clips of one name, or another run is writing into the folder.
+        DataError: two clips of one name, or another run is writing into the folder: one of the same part, or one that
+            counts parts otherwise, so that both would do the same clips.
         WeightsError: from the describer.
     """
     config = config or DescribeConfig()
@@ -140,6 +142,9 @@ def describe_clips(
     todo = list(zip(sources, paths, strict=True))[number - 1 :: parts]
     name = "" if parts == 1 else f"-{number}of{parts}"
     with locked(out, f"describe{name}"):
+        for lock in sorted(out.glob(".lock-describe*")):
+            if parts == 1 or not lock.name.endswith(f"of{parts}"):
+                _check_free(out, lock.name, f".lock-describe{name}")
         maker.claim(out)
         jobs = out / f"jobs{name}.jsonl"
         with JobLog(jobs, sorted(set(out.glob("jobs*.jsonl")) - {jobs})) as log:
@@ -147,6 +152,13 @@ def describe_clips(
                 log.forget_failures()
             for first in range(0, len(todo), max(group, 1)):
                 yield from maker.describe(todo[first : first + max(group, 1)], log, retry)
+
+
+def _check_free(out: Path, lock: str, mine: str) -> None:
+    """Raise ``DataError`` if a run of other parts is under way; a lock that one left behind is removed."""
+    if lock != mine:
+        with locked(out, lock.removeprefix(".lock-")):
+            pass
 
 
 class _Maker:
@@ -199,7 +211,7 @@ class _Maker:
                 if not work.error:
                     summary = self._parsed(work, work.requests[0], log).sentences
                     text = " ".join(sentence.text for sentence in summary)
-                    work.requests += subject_requests(work.plan, work.origin, self._config, text)
+                    self._add_requests(work, subject_requests(work.plan, work.origin, self._config, text))
             self._ask(ready, log)
             for each in works:
                 if isinstance(each, ClipReport):
@@ -212,6 +224,15 @@ class _Maker:
             for work in ready:
                 if work.pictures is not None:
                     work.pictures.close()
+
+    def _add_requests(self, work: _Work, requests: Iterable[Request]) -> None:
+        """Ask these, too; who looks is not asked about those of whom nothing can be shown, such as people outside."""
+        for request in requests:
+            if request.views or not self._describer.needs_pictures:
+                work.requests.append(request)
+            else:
+                work.unseen[f"nothing to see: {request.kind}"] += 1
+                work.unseen["tracks without caption"] += request.kind == "instance"
 
     def _open(self, source: ClipSource, path: Path, retry: bool) -> _Work | ClipReport:
         """Return a clip ready to be asked about, or the report of one that is finished or cannot be opened."""
@@ -230,7 +251,7 @@ class _Maker:
             if found is not None:
                 return found
             plan = self._plan(clip, pictures)
-        except DataError as error:
+        except (DataError, OSError) as error:  # such as a folder that nobody may read
             return ClipReport(source.name, path, "failed", error=str(error))
         if pictures is not None:
             pictures.outlines, pictures.config = plan.outlines, self._config.views
@@ -331,7 +352,7 @@ class _Maker:
         if len(errors) == len(answers):
             error = f"{work.clip.name}: no request was answered ({errors[0]})\n  fix: mend it, then pass retry=true"
             return ClipReport(work.clip.name, work.path, "failed", error=error)
-        counts: Counter[str] = Counter()
+        counts = work.unseen.copy()
         captions: list[Caption] = []
         interactions: list[Interaction] = []
         summary: tuple[Sentence, ...] = ()

@@ -299,3 +299,69 @@ def test_text_of_a_model_cannot_leave_its_line_or_break_the_file(tmp_path: Path)
     for text in [semantics.summary_text, *(one.text for one in semantics.captions)]:
         assert text and not set(text) & set("<>\x00\n\u2028\ud800")
     assert report.counts["repaired: control characters"] >= 1
+
+
+class Unsure(FakeDescriber):
+    """Judges labels, and overflows on the way."""
+
+    def answer(self, jobs: Sequence[Job]) -> Iterator[Answer]:
+        for job in jobs:
+            scores = None
+            if job.request.kind == "pair":
+                a, b = job.request.subjects
+                scores = (((a, b, "talk.v.01"), float("nan")), ((b, a, "talk.v.01"), 0.9))
+            yield Answer(job.request.request_id, "A man walks.", scores=scores)
+
+
+def test_probabilities_that_are_no_numbers_fail_one_request_and_not_the_run(tmp_path: Path) -> None:
+    (report,) = _run(tmp_path, Unsure(), clips=CLIPS[2:])
+    assert report.status == "described" and report.captions > 0 and report.interactions == 0
+    assert report.counts["failed: pair"] == report.counts["requests: pair"] > 0
+
+
+@pytest.mark.parametrize("change", [{"sentences": [[]]}, {"sentences": [["A.", [float("inf")], 0, 0]]}])
+def test_lines_of_odd_shape_are_asked_again(tmp_path: Path, change: dict[str, object]) -> None:
+    _run(tmp_path)
+    before = _results(tmp_path)
+    log = tmp_path / "jobs.jsonl"
+    first, *rest = log.read_text().splitlines(keepends=True)
+    log.write_text(json.dumps(json.loads(first) | change) + "\n" + "".join(rest))
+    for path in (tmp_path / "semantics").iterdir():
+        path.unlink()
+    again = FakeDescriber()
+    _run(tmp_path, again)
+    assert len(again.asked) == 1 and _results(tmp_path) == before
+
+
+def test_whom_no_picture_shows_is_not_asked_about_by_who_looks(tmp_path: Path) -> None:
+    clip = CLIPS[2]
+    outside = replace(clip.tracks[0], boxes_xyxy=clip.tracks[0].boxes_xyxy + 1000)
+    clip = replace(clip, tracks=(outside, *clip.tracks[1:]))
+    looking = FakeDescriber(looks=True)
+    (report,) = _run(tmp_path / "looks", looking, clips=[clip])
+    assert report.counts["nothing to see: instance"] == 1 and report.counts["tracks without caption"] >= 1
+    assert report.counts["requests: instance"] == len(clip.tracks) - 2
+    assert not any(name.startswith("failed") for name in report.counts)
+    (report,) = _run(tmp_path / "blind", FakeDescriber(), clips=[clip])
+    assert report.counts["requests: instance"] == len(clip.tracks) - 1
+
+
+def test_a_folder_that_cannot_be_read_fails_its_clip_alone(tmp_path: Path) -> None:
+    def closed() -> tuple[Clip, None]:
+        raise PermissionError(13, "Permission denied", "imgs")
+
+    sources = [ClipSource("street/1", closed), _source(CLIPS[2])]
+    reports = list(describe_clips(sources, FakeDescriber(), tmp_path))
+    assert [one.status for one in reports] == ["failed", "described"] and "imgs" in reports[0].error
+
+
+@pytest.mark.parametrize(
+    ("running", "part"), [("describe", (1, 2)), ("describe-1of2", (1, 1)), ("describe-1of2", (2, 3))]
+)
+def test_runs_that_count_parts_otherwise_are_refused(tmp_path: Path, running: str, part: tuple[int, int]) -> None:
+    with locked(tmp_path, running), pytest.raises(DataError, match="another run"):
+        _run(tmp_path, part=part)
+    with locked(tmp_path, "describe-1of2"):
+        assert [one.status for one in _run(tmp_path, part=(2, 2))] == ["described"]
+    (tmp_path / ".lock-describe-5of9").touch()  # of a run that was killed
+    assert len(_run(tmp_path)) == 3
