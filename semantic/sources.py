@@ -91,8 +91,8 @@ def trajectories_source(path: Path, name: str, scene: Callable[[], Scene], on_ba
         first, length = 0, whole
         if path.suffix == ".parquet":
             table = read_trajectories(path)
-            first = int(str(table.metadata.get("first_frame", 1))) - 1
-            length = int(str(table.metadata.get("length", whole)))
+            first = _stated(table, "first_frame", 1, path) - 1
+            length = _stated(table, "length", whole, path)
             tracks = _tracks_of_table(table, path)
         else:
             text = read_table(path, "results", on_bad_row=cast(OnBadRow, on_bad_row), sequence_length=whole)
@@ -203,6 +203,14 @@ def sequence_truth_source(
     return ClipSource(name or folder.absolute().name, opened)
 
 
+def _stated(table: TrajectoryTable, key: str, default: int, path: Path) -> int:
+    """Return a whole number from 1 out of what a table says about itself."""
+    value = table.metadata.get(key, default)
+    if not isinstance(value, int) or value < 1:
+        raise DataError(f"{path}: {key}: {str(value)[:40]!r} is no number from 1", "track again")
+    return value
+
+
 def _clip(path: Path, name: str, length: int, rate: float, size: tuple[int, int], tracks: tuple[Track, ...]) -> Clip:
     last = max((int(track.frame[-1]) for track in tracks), default=-1)
     if last >= length:
@@ -232,6 +240,9 @@ def _tracks(
     confidence: NDArray[np.float64],
     is_interpolated: NDArray[np.bool_],
 ) -> tuple[Track, ...]:
+    wrong = np.flatnonzero((frame < 0) | ~np.isfinite(boxes).all(axis=1) | ~np.isfinite(confidence))
+    if len(wrong):
+        raise DataError(f"{path}: row {wrong[0] + 1}: no frame, box or confidence that can be", "track again")
     order = np.lexsort((frame, track_id))
     tracks = []
     for rows in np.split(order, np.flatnonzero(np.diff(track_id[order])) + 1) if len(order) else []:

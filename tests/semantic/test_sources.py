@@ -4,6 +4,8 @@ import shutil
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from bensmot_miniature import write_miniature
 
@@ -15,6 +17,7 @@ from semantic.sources import (
     track_files,
     trajectories_source,
 )
+from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
 from sushi_lg.errors import DataError
 
 
@@ -86,3 +89,31 @@ def test_tracks_longer_than_their_clip_are_refused(tmp_path: Path) -> None:
     path.write_text("6,7,11,21,5,6,1\n")
     with pytest.raises(DataError, match=r"aaaa_0\.txt"):
         bensmot_trajectories_source(path, root / "test" / "cooking" / "aaaa_0", "error", "error").open()
+
+
+def _table(path: Path, frame: int = 0, left: float = 10.0, **metadata: object) -> Path:
+    boxes = np.array([[left, 20.0, 5.0, 6.0]])
+    one = np.ones(1, dtype=np.int64)
+    table = TrajectoryTable(one * frame, one, boxes, np.ones(1), np.zeros(1, bool), one, metadata)
+    return write_trajectories(path.with_suffix(".txt"), table)
+
+
+@pytest.mark.parametrize("metadata", [{"first_frame": "one"}, {"first_frame": 0}, {"length": -3}, {"length": None}])
+def test_tables_that_state_what_cannot_be_are_refused(tmp_path: Path, metadata: dict[str, object]) -> None:
+    path = _table(tmp_path / "a", **metadata)
+    with pytest.raises(DataError, match=r"a\.parquet: (first_frame|length): "):
+        trajectories_source(path, "a", lambda: (None, (64, 48), 5.0, 2)).open()
+    path = _table(tmp_path / "b", first_frame=2, length=1)
+    assert trajectories_source(path, "b", lambda: (None, (64, 48), 5.0, 2)).open()[0].length == 1
+
+
+@pytest.mark.parametrize(("frame", "left"), [(-1, 10.0), (0, float("nan"))])
+def test_rows_of_tables_that_cannot_be_are_refused(tmp_path: Path, frame: int, left: float) -> None:
+    path = _table(tmp_path / "a")
+    stored = pq.read_table(path)
+    for name, value in (("frame", frame + 1), ("left", left)):
+        place = stored.column_names.index(name)
+        stored = stored.set_column(place, stored.schema.field(name), pa.array([value], stored.schema.field(name).type))
+    pq.write_table(stored, path)
+    with pytest.raises(DataError, match=r"a\.parquet: row 1"):
+        trajectories_source(path, "a", lambda: (None, (64, 48), 5.0, 2)).open()
