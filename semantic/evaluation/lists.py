@@ -258,8 +258,6 @@ def _oracle_pairs(
     number: int, predicted: Sequence[Interaction], annotated: Sequence[Interaction], found: Mapping[int, int]
 ) -> list[LabelPair]:
     """Return a row for every ordered pair of matched tracks whose people have annotated labels."""
-    if len(found) < 2:  # the released model looks at pairs only where two were matched
-        return []
     said, truth = _by_pair(predicted), _by_pair(annotated)
     return [
         LabelPair(number, tuple(said.get((active, passive), ())), tuple(labels))

@@ -58,7 +58,8 @@ def _result_paths(root: Path) -> list[Path]:
     """Return files of results: all in ``semantics``, or those beside others that begin as results do."""
     inner = root / _FOLDER
     children = visible_children(inner if inner.is_dir() else root, logger)
-    return [path for path in children if path.suffix == ".json" and (inner.is_dir() or _begins_as_result(path))]
+    files = [path for path in children if path.suffix == ".json" and path.is_file()]
+    return [path for path in files if inner.is_dir() or _begins_as_result(path)]
 
 
 def _begins_as_result(path: Path) -> bool:

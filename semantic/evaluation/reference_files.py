@@ -53,7 +53,7 @@ def _read(path: Path) -> tuple[list[Any], list[Any]]:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise DataError(f"{path}: no such file", f"the folder must hold {', '.join(FILES.values())}") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: no JSON ({error})", _REMEDY) from error
     said, true = (content.get(key) for key in ("preds", "gts")) if isinstance(content, dict) else (None, None)
     if not isinstance(said, list) or not isinstance(true, list):
@@ -66,7 +66,7 @@ def _read(path: Path) -> tuple[list[Any], list[Any]]:
 def _vectors(path: Path, rows: list[Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     try:
         vectors = np.array(rows, dtype=np.float64).reshape(len(rows), -1 if rows else NUM_SLOTS)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise DataError(f"{path}: rows are not vectors of numbers ({error})", _REMEDY) from error
     if vectors.shape[1] != NUM_SLOTS:
         raise DataError(f"{path}: vectors have {vectors.shape[1]} numbers, not {NUM_SLOTS}", _REMEDY)

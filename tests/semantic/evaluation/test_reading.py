@@ -19,6 +19,8 @@ def write_results(folder: Path, num_clips: int = 2) -> Path:
 
 def test_results_are_read_from_the_run_or_from_the_folder_in_it(tmp_path: Path) -> None:
     write_results(tmp_path)
+    for folder in (tmp_path, tmp_path / "semantics"):
+        (folder / "folder.json").mkdir()
     names = [clip.name for clip, _ in read_results(tmp_path)]
     assert (
         names == [clip.name for clip, _ in read_results(tmp_path / "semantics")] == ["street/clip_0", "street/clip_1"]

@@ -86,6 +86,7 @@ def test_files_of_a_perfect_prediction_are_perfect_faulty_spellings_included(tmp
         ({"caption": ["a"]}, "preds or gts is missing"),
         ({"caption": {"preds": ["a", 3], "gts": ["a", "b"]}}, "row 1 is no text"),
         ({"relation": {"preds": [[0.0] * 359], "gts": [[0] * 359]}}, "359 numbers, not 360"),
+        ({"relation": {"preds": [[10**400] * 360], "gts": [[0] * 360]}}, "not vectors of numbers"),
         ({"relation": {"preds": [["x"] * 360], "gts": [[0] * 360]}}, "not vectors of numbers"),
         ({"relation": {"preds": [[0.0] * 360, [0.0]], "gts": [[0] * 360] * 2}}, "not vectors of numbers"),
     ],
@@ -100,9 +101,10 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="caption_results"):
         score_reference_files(tmp_path)
     write(tmp_path)
-    (tmp_path / "summary_results.json").write_text("{")
-    with pytest.raises(DataError, match="no JSON"):
-        score_reference_files(tmp_path)
+    for text in ("{", "[" * 200_000):
+        (tmp_path / "summary_results.json").write_text(text)
+        with pytest.raises(DataError, match="no JSON"):
+            score_reference_files(tmp_path)
 
 
 @pytest.mark.filterwarnings("ignore::UserWarning")  # that four in a row never match
