@@ -99,3 +99,23 @@ def test_a_damaged_archive_is_refused(tmp_path: Path, change: str) -> None:
 def test_no_archive(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no such file"):
         read_archive(tmp_path / "x.zip")
+
+
+def test_more_than_any_submission_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_archive(tmp_path / "x.zip", {f"{number}.txt": b"" for number in range(2001)})
+    with pytest.raises(DataError, match="2001 entries"):
+        read_archive(tmp_path / "x.zip")
+    write_archive(tmp_path / "y.zip", FILES)
+    monkeypatch.setattr("sushi_lg.submission.archive._MOST_TOTAL", 7)
+    with pytest.raises(DataError, match="8 bytes unpacked"):
+        read_archive(tmp_path / "y.zip")
+
+
+def test_an_encrypted_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    write_archive(path, {"a.txt": b"rows"})
+    data = bytearray(path.read_bytes())
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # the flag in the list of entries
+    path.write_bytes(data)
+    with pytest.raises(DataError, match="is encrypted"):
+        read_archive(path)

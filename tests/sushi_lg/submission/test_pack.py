@@ -59,6 +59,9 @@ def test_the_folder_of_dancetrack(tmp_path: Path) -> None:
     folder = results(tmp_path / "r", "dancetrack")
     sheet = pack("dancetrack", folder, tmp_path / "x.zip", layout="folder")
     assert sheet.layout == "folder" and all(name.startswith("tracker/") for name in sheet.files)
+    files = {name: ROW.encode() for name in sheet.files}
+    write_archive(tmp_path / "z.zip", files | {"other/dancetrack0003.txt": b"hidden"})
+    assert any("not in the folder 'tracker'" in fault for fault in validate(tmp_path / "z.zip").faults)
     with pytest.raises(DataError, match=r"takes root$"):
         pack("mot20", results(tmp_path / "m", "mot20"), tmp_path / "y.zip", layout="folder")
 
