@@ -114,3 +114,8 @@ def test_the_test_set_is_not_learned_from(train: Path) -> None:
         path.write_text("man0: A secret.\nwoman0: A secret.\n")
     assert "A secret." in read_said(whole / "test").captions, "asked for by name it is"
     assert read_said(whole) == read_said(train)
+
+
+def test_pairs_are_ordered_and_those_who_do_nothing_count(train: Path) -> None:
+    labels = [("talk.v.01",), ("look.v.01", "talk.v.01")] * 2
+    assert read_said(train).pairs == tuple(pair for said in labels for pair in (said, ()))
