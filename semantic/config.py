@@ -150,6 +150,8 @@ class DescribeConfig:
         for name, factor in {"views.margin": self.views.margin, "views.pair_margin": self.views.pair_margin}.items():
             if not factor >= 1:
                 raise ConfigError(f"{name}: {factor} is below 1", "1 is the box itself")
+        if not self.views.full_height > 0:
+            raise ConfigError(f"views.full_height: {self.views.full_height} is not above 0", "usually 160")
         if not 0 < self.pairs.near <= self.pairs.reach:
             raise ConfigError(
                 f"pairs.near: {self.pairs.near}, pairs.reach: {self.pairs.reach}", "above 0, and reach not below near"

@@ -111,7 +111,8 @@ def draw_view(
     for track_id in view.outlined:
         if track_id in boxes_xyxy:
             box = (boxes_xyxy[track_id] - np.array([left, top, left, top])) * scale
-            _outline(shown, box, outlines[track_id], config.outline)
+            if (box[:2] < size).all() and (box[2:] > 0).all():  # of who is outside, a line at the edge tells nothing
+                _outline(shown, box, outlines[track_id], config.outline)
     return shown if view.box_xyxy is None else _square(shown, cut)
 
 

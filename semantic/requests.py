@@ -23,7 +23,7 @@ from semantic.shortlist import Shortlist
 from semantic.structures import Clip, Request, View
 from semantic.views import instance_views, leading_people, pair_views, summary_views
 
-_FORMAT = "request 1"  # changes when equal requests would be drawn or read otherwise
+_FORMAT = "request 2"  # changes when equal requests would be drawn or read otherwise
 
 
 @dataclass(frozen=True)

@@ -106,3 +106,10 @@ def test_dashes_have_gaps_and_pictures_handed_in_stay_as_they_are() -> None:
 
 def test_who_is_not_there_is_not_outlined() -> None:
     assert (draw_view(_picture(), View(0, None, (1,)), {}, {1: Outline("red")}, CONFIG) == 128).all()
+
+
+@pytest.mark.parametrize("box", [(-30, 10, -5, 40), (60, 10, 80, 40), (10, -50, 30, 0), (10, 61, 30, 90)])
+def test_who_is_outside_of_what_is_shown_is_not_outlined(box: tuple[int, ...]) -> None:
+    picture = np.full((60, 60, 3), 128, np.uint8)
+    shown = draw_view(picture, View(0, None, (1,)), {1: np.array(box, float)}, {1: Outline("red")}, CONFIG)
+    assert (shown == picture).all()
