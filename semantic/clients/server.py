@@ -288,7 +288,18 @@ class ServerClient:
         return body
 
     def _key(self) -> str:
-        return os.environ.get(self.settings.key_variable, "").strip()
+        """Return the key.
+
+        Raises:
+            ConfigError: it cannot stand in a header; said here, because others would quote it.
+        """
+        key = os.environ.get(self.settings.key_variable, "").strip()
+        if not (key.isascii() and key.isprintable()):
+            raise ConfigError(
+                f"environment variable {self.settings.key_variable}: has characters that no key has",
+                "set it to the key alone",
+            )
+        return key
 
     def _said(self, error: urllib.error.HTTPError) -> str:
         """Return the beginning of what came with an error, without the key, should it be quoted there."""

@@ -405,3 +405,12 @@ def test_what_a_server_says_cannot_command_a_terminal(serve: Any, status: int) -
     except ConfigError as error:
         message = error.message
     assert "bad" in message and "gnp.exe" in message and message.isprintable()
+
+
+@pytest.mark.parametrize("key", ["secret\nX-Other: 1", "s\u00e9cret"])
+def test_keys_that_are_none_are_refused_and_not_quoted(serve: Any, monkeypatch: pytest.MonkeyPatch, key: str) -> None:  # noqa: ANN401
+    asked = client(serve(lambda body: said("x")))
+    monkeypatch.setenv("OPENAI_API_KEY", key)
+    with pytest.raises(ConfigError, match="OPENAI_API_KEY") as caught:
+        list(asked.ask([question("q")]))
+    assert "cret" not in str(caught.value)
