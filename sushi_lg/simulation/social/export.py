@@ -93,6 +93,8 @@ def export_social(
         name = clip_name(domain, split=split, number=number, seed=seed)
         folder = root / split / name if layout == "bensmot" else root / domain.name / split / Path(name).name
         words = descriptions_path(root / DESCRIPTIONS, folder.name)
+        if layout == "bensmot":
+            _check_number(folder)
         reused = is_there(folder, settings)
         if not (reused and (layout == "bensmot" or words.is_file())):
             clip = simulate_social(domain, split=split, number=number, seed=seed)
@@ -185,6 +187,17 @@ def acts_of(clip: SocialClip) -> dict[str, Any]:
         "relations": {f"{one.active}-{one.passive}": list(one.labels) for one in stated.relations or ()},
         "acts": [row for row in rows if row["active"] in ids and row["passive"] in (None, *ids)],
     }
+
+
+def _check_number(folder: Path) -> None:
+    """Raise ``DataError`` if a clip of this number is there in another scenario: of another seed, or other settings."""
+    split = folder.parent.parent
+    scenarios = sorted(one for one in split.iterdir() if not one.name.startswith(".")) if split.is_dir() else []
+    for other in (scenario / folder.name for scenario in scenarios):
+        if other != folder and other.exists():
+            raise DataError(
+                f"{other}: made with other settings (see its {MANIFEST})", f"remove {other}, or choose another --out"
+            )
 
 
 def _write_acts(clip: SocialClip, folder: Path) -> None:

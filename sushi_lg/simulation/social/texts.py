@@ -276,7 +276,7 @@ class _Writer:
             if n == 0:
                 parts.append(("first " if joint == 1 and len(events) > 1 else "") + phrase)
             elif n == len(events) - 1:
-                parts.append((" and then ", ", and finally ", ", then ", " before finishing: ")[min(joint, 2)] + phrase)
+                parts.append((" and then ", ", and finally ", ", then ")[min(joint, 2)] + phrase)
             else:
                 parts.append((", then ", ", next ", ", then ", ", after that ")[(joint + n) % 4] + phrase)
             last = event.others or last

@@ -162,3 +162,11 @@ def test_the_verb_explains_what_is_wrong(
     assert stop.value.code == 4
     assert said in capsys.readouterr().err
     assert not list(tmp_path.iterdir())
+
+
+def test_clips_of_another_seed_are_not_mixed_in(tmp_path: Path) -> None:
+    one = SocialDomain(seconds=[4, 5], scenarios=["passing_by"])
+    export_social(one, tmp_path)
+    with pytest.raises(DataError, match="made with other settings"):
+        export_social(SocialDomain(seconds=[4, 5], scenarios=["quarrel"]), tmp_path)
+    assert len(list((tmp_path / "train").glob("*/*/acts.json"))) == 1
