@@ -194,7 +194,7 @@ def compare(
         logits = client.next_logits(question, one[:same])
         candidates = [tokens[same] for tokens in (one, other) if same < len(tokens)]
         if len(candidates) < 2:  # one of them ended there
-            candidates.append(client.stops[0])
+            candidates.append(max(client.stops, key=lambda stop: float(logits[stop])))
         gaps.append(abs(float(logits[candidates[0]] - logits[candidates[1]])))
     return {
         "replies_that_differ": len(gaps),
