@@ -109,16 +109,23 @@ def trajectories_source(path: Path, name: str, scene: Callable[[], Scene], on_ba
     return ClipSource(name, opened)
 
 
-def bensmot_clip_folder(folder: Path, name: str) -> Path | None:
-    """Return the one BenSMOT clip in a folder that a file of trajectories is named after; None without, or of several.
+def bensmot_clips_by_name(folder: Path) -> dict[str, Path]:
+    """Return the BenSMOT clips in a folder by what files of trajectories may be called.
+
+    That is ``<scenario>__<clip>``, and ``<clip>`` where it is the only one of that name.
 
     Args:
         folder: The data set, or a part of it.
-        name: ``<clip>`` or ``<scenario>__<clip>``.
+
+    Raises:
+        DataError: no such folder, or no clip in it.
     """
-    roots = [root.absolute() for root in find_bensmot_clips(folder)]
-    matching = [root for root in roots if name in (root.name, f"{root.parent.name}__{root.name}")]
-    return matching[0] if len(matching) == 1 else None
+    found: dict[str, set[Path]] = {}
+    for root in find_bensmot_clips(folder):
+        root = root.absolute()
+        for name in (root.name, f"{root.parent.name}__{root.name}"):
+            found.setdefault(name, set()).add(root)
+    return {name: next(iter(roots)) for name, roots in found.items() if len(roots) == 1}
 
 
 def bensmot_trajectories_source(path: Path, root: Path, on_bad_row: str, on_bad_image: str) -> ClipSource:

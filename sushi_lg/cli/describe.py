@@ -186,7 +186,7 @@ def _truth(path: Path, looking: _Looking) -> list[ClipSource]:
 def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
     """Return what a tracker wrote."""
     from semantic.sources import (
-        bensmot_clip_folder,
+        bensmot_clips_by_name,
         bensmot_trajectories_source,
         is_bensmot,
         track_files,
@@ -198,10 +198,11 @@ def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
     alone = len(files) == 1
     run = files[0].absolute().parent.parent
     data_set = frames if frames is not None and frames.is_dir() and is_bensmot(frames) else None
+    clips = {} if data_set is None else bensmot_clips_by_name(data_set)
     found = []
     for file in files:
         if data_set is not None:
-            root = bensmot_clip_folder(data_set, file.stem)
+            root = clips.get(file.stem)
             if root is None:
                 raise DataError(f"{data_set}: not one clip called {file.stem}", f"name the data set that {file} is of")
         else:
@@ -265,8 +266,8 @@ def _tracked_folder(name: str, run: Path) -> Path | None:
         return run / name
     try:
         settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError):
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
         return None
-    listed = settings.get("sequences", []) if isinstance(settings, dict) else []
-    folders = [Path(str(one)) for one in listed]
+    listed = settings.get("sequences") if isinstance(settings, dict) else None
+    folders = [Path(str(one)) for one in listed or ()]
     return next((one for one in folders if one.name == name and one.is_dir()), None)

@@ -10,7 +10,7 @@ import pytest
 from bensmot_miniature import write_miniature
 
 from semantic.sources import (
-    bensmot_clip_folder,
+    bensmot_clips_by_name,
     bensmot_trajectories_source,
     bensmot_truth_sources,
     is_bensmot,
@@ -49,11 +49,12 @@ def test_what_is_bensmot_and_which_clip_is_meant(tmp_path: Path) -> None:
     (tmp_path / "mot" / "gt").mkdir(parents=True)
     (tmp_path / "mot" / "gt" / "gt.txt").write_text("1,1,1,1,5,5\n")
     assert not is_bensmot(tmp_path / "mot")
-    assert bensmot_clip_folder(root, "aaaa_0") == bensmot_clip_folder(root, "cooking__aaaa_0") == clip.absolute()
-    assert bensmot_clip_folder(root, "aaaa") is None
+    clips = bensmot_clips_by_name(root)
+    assert clips["aaaa_0"] == clips["cooking__aaaa_0"] == clip.absolute() and "aaaa" not in clips
     shutil.copytree(clip, root / "test" / "dancing" / "aaaa_0")
-    assert bensmot_clip_folder(root, "aaaa_0") is None, "two of them"
-    assert bensmot_clip_folder(root, "cooking__aaaa_0") == clip.absolute()
+    clips = bensmot_clips_by_name(root)
+    assert "aaaa_0" not in clips, "two of them"
+    assert clips["cooking__aaaa_0"] == clip.absolute()
 
 
 def test_the_table_is_taken_before_the_text(tmp_path: Path) -> None:

@@ -304,3 +304,34 @@ def test_annotated_people_of_a_real_video(shared_data: Path, tmp_path: Path) -> 
     clip, semantics = read_semantics(tmp_path / "out" / "semantics" / "TUD-Campus.json")
     assert clip.length == 71 and len(clip.tracks) == 8
     assert semantics.counts["requests: instance"] == 8 and semantics.counts["requests: pair"] <= 2 * 8 + 4
+
+
+def test_the_folders_of_a_data_set_are_looked_through_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from semantic import sources
+    from sushi_lg.cli import describe
+
+    root = write_miniature(tmp_path / "data")
+    walks = list[Path]()
+    find = sources.find_bensmot_clips
+
+    def noted(folder: Path) -> list[Path]:
+        walks.append(folder)
+        return find(folder)
+
+    monkeypatch.setattr(sources, "find_bensmot_clips", noted)
+    clips = [f"{clip.parent.name}__{clip.name}" for clip in find(root)]
+    (tmp_path / "tracks").mkdir()
+    for name in clips:
+        (tmp_path / "tracks" / f"{name}.txt").touch()
+    found = describe._trajectories(tmp_path / "tracks", describe._Looking(root, None, "error", "error"))
+    assert len(found) == len(clips) > 2
+    assert walks.count(root) <= 2, "not again for every clip"
+
+
+@pytest.mark.parametrize("settings", [b"sequences: null\n", b"sequences: \xff\n"])
+def test_a_run_that_does_not_say_where_its_sequences_are(
+    run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], settings: bytes
+) -> None:
+    (run_folder / "config.yaml").write_bytes(settings)
+    assert run(run_folder, "--out", tmp_path / "out") == DATA
+    assert "say it with --frames" in capsys.readouterr().err
