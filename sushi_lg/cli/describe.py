@@ -199,6 +199,7 @@ def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
     run = files[0].absolute().parent.parent
     data_set = frames if frames is not None and frames.is_dir() and is_bensmot(frames) else None
     clips = {} if data_set is None else bensmot_clips_by_name(data_set)
+    listed = _listed_folders(run) if frames is None else {}
     found = []
     for file in files:
         if data_set is not None:
@@ -206,22 +207,22 @@ def _trajectories(path: Path, looking: _Looking) -> list[ClipSource]:
             if root is None:
                 raise DataError(f"{data_set}: not one clip called {file.stem}", f"name the data set that {file} is of")
         else:
-            root = _tracked_folder(file.stem, run) if frames is None else None
+            root = _tracked_folder(file.stem, run, listed) if frames is None else None
         if root is not None and is_bensmot(root):
             found.append(bensmot_trajectories_source(file, root, looking.on_bad_row, looking.on_bad_image))
             continue
-        scene = partial(_scene, file.stem, run, looking, alone=alone)
+        scene = partial(_scene, file.stem, run, looking, listed, alone=alone)
         found.append(trajectories_source(file, file.stem, scene, looking.on_bad_row))
     return found
 
 
-def _scene(name: str, run: Path, looking: _Looking, *, alone: bool) -> Scene:
+def _scene(name: str, run: Path, looking: _Looking, listed: dict[str, list[Path]], *, alone: bool) -> Scene:
     """Return the pictures of a sequence that was tracked, or what its folder tells without them."""
     from sushi_lg.data.frames import VIDEO_EXTENSIONS, open_frames
 
     frames = looking.frames
     if frames is None:
-        root = _tracked_folder(name, run)
+        root = _tracked_folder(name, run, listed)
         if root is None:
             raise DataError(f"{run}: does not tell where the pictures of {name} are", "say it with --frames")
         return _scene_of_sequence(root, looking)
@@ -258,16 +259,22 @@ def _scene_of(pictures: FrameSource) -> Scene:
     return pictures, (pictures.width, pictures.height), pictures.frame_rate, pictures.length
 
 
-def _tracked_folder(name: str, run: Path) -> Path | None:
+def _tracked_folder(name: str, run: Path, listed: dict[str, list[Path]]) -> Path | None:
     """Return the sequence folder that a run of `track` made or says it has read."""
-    import yaml
-
     if (run / name).is_dir():
         return run / name
+    return next((one for one in listed.get(name, []) if one.is_dir()), None)
+
+
+def _listed_folders(run: Path) -> dict[str, list[Path]]:
+    """Return the sequence folders that a run of `track` says it has read, by name."""
+    import yaml
+
     try:
         settings = yaml.safe_load((run / "config.yaml").read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return None
-    listed = settings.get("sequences") if isinstance(settings, dict) else None
-    folders = [Path(str(one)) for one in listed or ()]
-    return next((one for one in folders if one.name == name and one.is_dir()), None)
+        return {}
+    found: dict[str, list[Path]] = {}
+    for one in (settings.get("sequences") if isinstance(settings, dict) else None) or ():
+        found.setdefault(Path(str(one)).name, []).append(Path(str(one)))
+    return found

@@ -335,3 +335,20 @@ def test_a_run_that_does_not_say_where_its_sequences_are(
     (run_folder / "config.yaml").write_bytes(settings)
     assert run(run_folder, "--out", tmp_path / "out") == DATA
     assert "say it with --frames" in capsys.readouterr().err
+
+
+def test_the_settings_of_a_run_are_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reads = list[object]()
+    load = yaml.safe_load
+
+    def noted(text: str) -> object:
+        reads.append(text)
+        return load(text)
+
+    monkeypatch.setattr(yaml, "safe_load", noted)
+    folders = [str(tmp_path / "data" / name) for name in "abc"]
+    for name in "abc":
+        write_tracks(tmp_path / "run" / "tracks" / f"{name}.txt")
+    (tmp_path / "run" / "config.yaml").write_text(yaml.safe_dump({"sequences": folders}))
+    assert run(tmp_path / "run", "--out", tmp_path / "out") == DATA
+    assert len(reads) == 1
