@@ -116,6 +116,14 @@ class Block:
         """
         return {measure.name: measure.value for measure in self.measures}[name]
 
+    def to_json(self) -> dict[str, Any]:
+        """Return everything as JSON values; null for numbers that there are none of."""
+        content: dict[str, Any] = {"compared": self.items}
+        for each in self.measures:
+            content[each.name] = _number(each.value)
+        content["intervals"] = {name: [one.low, one.high] for name, one in self.intervals.items()}
+        return content
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -142,15 +150,8 @@ class Evaluation:
     without_annotations: tuple[str, ...]
 
     def tables(self) -> list[list[dict[str, str]]]:
-        """Return tables of text: blocks with the same numbers share one; the interval stands below its number."""
-        tables: list[list[dict[str, str]]] = []
-        for block in self.blocks.values():
-            rows = _rows(block, self.profile)
-            if tables and list(tables[-1][0]) == list(rows[0]):
-                tables[-1] += rows
-            else:
-                tables.append(rows)
-        return tables
+        """Return tables of text, see ``tables_of``."""
+        return tables_of(self.blocks.values(), self.profile)
 
     def notes(self) -> list[str]:
         """Return what a reader of the numbers must know, a sentence each."""
@@ -186,7 +187,7 @@ class Evaluation:
             "tracks": self.rule.value,
             "threshold": THRESHOLD,
             "bootstrap": self.draws,
-            "scores": {title: _block_json(block) for title, block in self.blocks.items()},
+            "scores": {title: block.to_json() for title, block in self.blocks.items()},
             "labels": {score.label: {"items": score.items, "AP": _number(score.precision)} for score in self.labels},
             "coverage": {**asdict(self.coverage), "found_share": _number(self.coverage.found_share)},
             "without_results": list(self.without_results),
@@ -275,6 +276,18 @@ def _coarser() -> list[tuple[str, Classes]]:
     return [("synset", synset_class), ("lemma", lemma_class), *([("group", group)] if group else [])]
 
 
+def tables_of(blocks: Iterable[Block], profile: str) -> list[list[dict[str, str]]]:
+    """Return tables of text: blocks with the same numbers share one; the interval stands below its number."""
+    tables: list[list[dict[str, str]]] = []
+    for block in blocks:
+        rows = _rows(block, profile)
+        if tables and list(tables[-1][0]) == list(rows[0]):
+            tables[-1] += rows
+        else:
+            tables.append(rows)
+    return tables
+
+
 def _rows(block: Block, heading: str) -> list[dict[str, str]]:
     values = {each.name: _text(each.value) for each in block.measures}
     rows = [{heading: block.title, "compared": str(block.items), **values}]
@@ -291,14 +304,6 @@ def _text(value: float) -> str:
 
 def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
-
-
-def _block_json(block: Block) -> dict[str, Any]:
-    content: dict[str, Any] = {"compared": block.items}
-    for each in block.measures:
-        content[each.name] = _number(each.value)
-    content["intervals"] = {name: [one.low, one.high] for name, one in block.intervals.items()}
-    return content
 
 
 def _named(names: Sequence[str]) -> str:

@@ -31,8 +31,8 @@ def evaluate_semantics(
         Path, typer.Argument(metavar="RESULTS", help="What `sushi-lg describe` wrote: holds semantics/*.json.")
     ],
     truth: Annotated[
-        Path, typer.Argument(metavar="TRUTH", help="Annotations: a folder of BenSMOT, or files like RESULTS.")
-    ],
+        Path | None, typer.Argument(metavar="[TRUTH]", help="Annotations: a folder of BenSMOT, or files like RESULTS.")
+    ] = None,
     profile: Annotated[
         list[ProfileName] | None, typer.Option(help="As BenSMOT's script, or as papers on captions; both without it.")
     ] = None,
@@ -59,11 +59,26 @@ def evaluate_semantics(
     Annotated clips without results are scored as empty, results without annotations are left out, and both are said.
     argmax is the matching of BenSMOT's script, where people nobody found cost nothing; hungarian matches one to one,
     and who is not found has an empty caption.
+
+    Without TRUTH, RESULTS holds the three files that BenSMOT's script scores, with predictions and annotations matched
+    before: {caption,summary,relation}_results.json.
     """
     from semantic.evaluation.matching import Rule
-    from semantic.evaluation.profiles import evaluate
+    from semantic.evaluation.profiles import evaluate, tables_of
     from semantic.evaluation.reading import read_results, read_truth
+    from semantic.evaluation.reference_files import score_reference_files
+    from sushi_lg.errors import ConfigError
 
+    if truth is None:
+        if (profile or [ProfileName.bensmot_ref]) != [ProfileName.bensmot_ref]:
+            raise ConfigError("files of BenSMOT's script are scored as it does", "leave out --profile, or name TRUTH")
+        blocks = score_reference_files(results)
+        reference = ProfileName.bensmot_ref.value
+        if str(json_file) != "-":
+            typer.echo("\n\n".join(format_table(table) for table in tables_of(blocks.values(), reference)))
+        if json_file is not None:
+            write_json(json_file, {reference: {title: block.to_json() for title, block in blocks.items()}})
+        return
     said, true = read_results(results), read_truth(truth, split)
     names = [name.value for name in profile or list(ProfileName)]
     to_stdout = str(json_file) == "-"

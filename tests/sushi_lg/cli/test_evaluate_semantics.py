@@ -63,3 +63,20 @@ def test_nothing_in_common_is_an_error_of_data(tmp_path: Path, capsys: pytest.Ca
     assert run("evaluate-semantics", results, truth) == 3
     assert "no clip is in both" in capsys.readouterr().err
     assert run("evaluate-semantics", tmp_path / "absent", truth) == 3
+
+
+def test_files_of_the_released_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    truth, results = write(tmp_path / "truth", range(3)), write(tmp_path / "run", range(1, 3))
+    assert run("export-semantics", results, "--format", "reference", "--truth", truth, "--out", tmp_path / "x") == 0
+    capsys.readouterr()
+    assert run("evaluate-semantics", tmp_path / "x", "--json", "-") == 0
+    files = json.loads(capsys.readouterr().out)["bensmot-ref"]
+    assert run("evaluate-semantics", results, truth, "--profile", "bensmot-ref", "--bootstrap", "0", "--json", "-") == 0
+    direct = json.loads(capsys.readouterr().out)["bensmot-ref"]["scores"]
+    assert files == {title: direct[title] for title in ("captions", "summaries", "oracle pairs")}
+    assert run("evaluate-semantics", tmp_path / "x") == 0
+    assert "BLEU4c" in capsys.readouterr().out
+    assert run("evaluate-semantics", tmp_path / "x", "--profile", "coco") == 4
+    assert "or name TRUTH" in capsys.readouterr().err
+    assert run("evaluate-semantics", results) == 3
+    assert "caption_results.json: no such file" in capsys.readouterr().err
