@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from semantic.bensmot.annotations import read_annotations
+from semantic.bensmot.annotations import held_out, read_annotations
 from semantic.evaluation.lists import Record
 from semantic.records_io import SCHEMA, read_semantics
 from sushi_lg.data.files import visible_children
@@ -40,8 +40,8 @@ def read_truth(folder: str | Path, split: str | None = None) -> list[Record]:
 
     Args:
         folder: of either.
-        split: part of a data set: ``train``, ``test``, or ``all`` that is there; None takes the test set where there is
-            one, else all.
+        split: part of a data set: ``train``, ``test``, ``held-out`` (the tenth of ``train`` to choose settings on), or
+            ``all`` that is there; None takes the test set where there is one, else all.
 
     Raises:
         DataError: nothing of either kind there, or a file that cannot be read.
@@ -51,6 +51,10 @@ def read_truth(folder: str | Path, split: str | None = None) -> list[Record]:
         return read_results(root)
     if split is None:
         split = "test" if (root / "test").is_dir() else "all"
+    if split == "held-out":
+        pairs = read_annotations(root, "train").pairs
+        chosen = held_out(clip.name for clip, _ in pairs)
+        return [pair for pair in pairs if pair[0].name in chosen]
     return list(read_annotations(root, None if split == "all" else split).pairs)
 
 

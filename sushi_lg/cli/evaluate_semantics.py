@@ -40,7 +40,11 @@ def evaluate_semantics(
         Tracks, typer.Option(help="RESULTS are about annotated tracks (gt), or about those of a tracker.")
     ] = Tracks.argmax,
     split: Annotated[
-        str | None, typer.Option(metavar="NAME", help="Part of BenSMOT: train, test (where there is one) or all.")
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Part of BenSMOT: test (where there is one), train, held-out (a tenth of train) or all.",
+        ),
     ] = None,
     bootstrap: Annotated[
         int, typer.Option(metavar="N", min=0, help="Draws of clips for intervals of 95 %; 0 for none.")

@@ -53,3 +53,11 @@ def test_a_folder_without_results_is_named(tmp_path: Path) -> None:
         read_results(tmp_path)
     with pytest.raises(DataError, match="no such folder"):
         read_results(tmp_path / "absent")
+
+
+def test_a_tenth_of_the_training_set_is_held_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = write_miniature(tmp_path / "data")
+    (root / "test").rename(root / "train")
+    assert read_truth(root, "held-out") == [], "a tenth of one clip is none"
+    monkeypatch.setattr("semantic.evaluation.reading.held_out", lambda names: {sorted(names)[0]})
+    assert [clip.name for clip, _ in read_truth(root, "held-out")] == ["_Uncategoried/cccc_0"]
