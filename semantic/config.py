@@ -10,6 +10,8 @@ from dataclasses import dataclass, field
 
 from sushi_lg.errors import ConfigError
 
+MOST_LABELS = 5  # in one direction: what the grammar of written answers has room for
+
 
 @dataclass
 class ViewConfig:
@@ -144,6 +146,8 @@ class DescribeConfig:
         for name, count in counts.items():
             if count < 1:
                 raise ConfigError(f"{name}: {count} is below 1", "give a number above 0")
+        if self.text.labels > MOST_LABELS:
+            raise ConfigError(f"text.labels: {self.text.labels} is above {MOST_LABELS}", "models may write no more")
         for name, share in {"threshold": self.threshold, "symmetry": self.symmetry}.items():
             if not 0 <= share <= 1:
                 raise ConfigError(f"{name}: {share} is not in 0 .. 1", "give a probability")

@@ -13,10 +13,8 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
+from semantic.config import MOST_LABELS
 from sushi_lg.errors import ConfigError
-
-MOST_LABELS = 5
-"""Of one direction."""
 
 _NONE = "none"
 _Tokens = tuple[int, ...]

@@ -28,3 +28,9 @@ def test_the_settings_that_come_with_it_hold() -> None:
 def test_values_out_of_range_are_named(config: DescribeConfig, named: str) -> None:
     with pytest.raises(ConfigError, match=named):
         config.validate()
+
+
+def test_no_more_labels_are_asked_for_than_may_be_written() -> None:
+    DescribeConfig(text=TextConfig(labels=5)).validate()
+    with pytest.raises(ConfigError, match=r"text\.labels: 6 is above 5"):
+        DescribeConfig(text=TextConfig(labels=6)).validate()
