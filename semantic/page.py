@@ -70,6 +70,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
         clip=clip,
         semantics=semantics,
         chart=_chart(clip, semantics),
+        repairs={key: count for key, count in semantics.counts.items() if not key.startswith("requests: ")},
         together=[_act(clip, act, strip, act in mutual) for act, strip in zip(acts, of_acts, strict=True)],
         people=[
             _person(track.track_id)

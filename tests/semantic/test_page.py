@@ -72,7 +72,7 @@ def semantics() -> Semantics:
         (Caption(1, (Sentence("A person in red waits.", (1,), 0, 19),)), Caption(2, (Sentence(EVIL, (2,), 5, 29),))),
         (Interaction(1, 2, "talk.v.01", 0.83, 5, 14, "rules"),),
         (Sentence("Two people meet.", (1, 2), 0, 29),),
-        counts={"too short": 1},
+        counts={"too short": 1, "requests: pair": 3},
         provenance={"describer": "rules"},
     )
 
@@ -89,6 +89,7 @@ def test_everything_said_is_shown(clip: Clip, semantics: Semantics, tmp_path: Pa
         "too short 1",
     ):
         assert said in page.text
+    assert "requests" not in page.text, "asking is no repair"
     assert "trajectories this short" in page.text, "who is not described is said to be so"
     images = [attrs["src"] for tag, attrs in page.tags if tag == "img"]
     assert len(images) == 3 + 3 + 3 + 2 and all(str(src).startswith("data:image/jpeg;base64,") for src in images)
