@@ -84,6 +84,8 @@ def describe(
     if len(names) > 1:
         raise DataError(f"{len(names)} TRACKS: {', '.join(names)}", "describe one folder or file at a time")
     settings = load_config(Settings, None, config, overrides)
+    if frames is not None and not frames.exists():
+        raise DataError(f"--frames: no such file or folder: {frames}", "name a video, a folder of images, or of videos")
     if settings.group < 1:
         raise ConfigError(f"group: {settings.group} is below 1", "ask about one clip at least")
     part = _part(settings.part)

@@ -56,8 +56,10 @@ def show_sheet(sheet: Sheet) -> None:
     rows = sum(file.rows for file in sheet.files.values())
     empty = sum(not file.rows for file in sheet.files.values())
     typer.echo(f"{rules.title}: {rules.server} (rules as read in {rules.checked})")
+    folder = f"in the folder {rules.folder}" if rules.folder else "in a folder"
+    place = "at the root" if sheet.layout == "root" else folder
     typer.echo(
-        f"{len(sheet.files)} files at the {sheet.layout if sheet.layout == 'root' else f'folder {rules.folder}'}, "
+        f"{len(sheet.files)} files {place}, "
         f"{rows} boxes, {sum(file.tracks for file in sheet.files.values())} trajectories"
         + (f", {empty} files empty as allowed" if empty else "")
     )

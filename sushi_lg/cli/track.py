@@ -227,7 +227,8 @@ def _look(
     if len(pictured) < len(names):
         others = [name for name in names if name not in pictured]
         raise DataError(
-            f"{pictured[0]} is pictures, {others[0]} is not", "track videos and sequences by calls of their own"
+            f"{pictured[0]} is no sequence (it would be opened as a video or pictures), {others[0]} is one",
+            "leave out what is neither, and track videos and sequences by calls of their own",
         )
     detector, embedder, camera = stages
     opened = open_pictures(names, None, None, frame_rate, looking.on_bad_image)

@@ -169,7 +169,10 @@ def find_bensmot_clips(folder: str | Path) -> list[Path]:
         elif len(Path(here).relative_to(folder).parts) >= _DEPTH:
             folders.clear()  # ends loops of links
     if not found:
-        raise DataError(f"{folder}: no <scenario>/<clip>/gt/gt.txt in it", "name the folder of BenSMOT")
+        raise DataError(
+            f"{folder}: no <scenario>/<clip>/gt/gt.txt in it",
+            "name the folder of BenSMOT, or its train or test folder",
+        )
     return sorted(found)
 
 

@@ -99,9 +99,10 @@ def pack(
                 missing.append(file_name)
     if missing:
         shown = ", ".join(missing[:_SHOWN]) + (" ..." if len(missing) > _SHOWN else "")
+        split = profile.splits[0] if profile.splits else "..."
         raise DataError(
             f"{folder}: {len(missing)} of {len(sequences) * max(len(profile.suffixes), 1)} files are missing: {shown}",
-            f"track these sequences first (`sushi-lg track --split {profile.splits[0] if profile.splits else '...'}`)",
+            f"track these sequences first (`sushi-lg track {split} --data ROOT`)",
         )
     sheet = _checked(Path(out), name, files, root)
     if sheet.faults:

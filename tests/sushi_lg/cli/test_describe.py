@@ -270,6 +270,7 @@ def test_two_runs_share_the_work(run_folder: Path, tmp_path: Path, capsys: pytes
         (("run",), DATA, "say it with --frames"),
         (("run", "--frames", "videos/hall.mp4"), DATA, "another sequence"),
         (("run", "--frames", "empty"), DATA, "neither hall/ nor hall.mp4"),
+        (("run", "--frames", "videos/hal.mp4"), DATA, "no such file or folder"),
         (("empty",), DATA, "no trajectories"),
         (("run/tracks/hall.txt", "--truth"), DATA, "--truth takes"),
     ],

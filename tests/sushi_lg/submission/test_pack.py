@@ -83,7 +83,7 @@ def test_sportsmot_takes_its_names_from_the_data(tmp_path: Path) -> None:
 def test_what_is_missing_is_named_and_nothing_is_written(tmp_path: Path) -> None:
     folder = results(tmp_path / "r", "mot20")
     (folder / "MOT20-07.txt").unlink()
-    with pytest.raises(DataError, match=r"1 of 8 files are missing: MOT20-07\.txt"):
+    with pytest.raises(DataError, match=r"1 of 8 files are missing: MOT20-07\.txt\n.*track mot20-test --data ROOT"):
         pack("mot20", folder, tmp_path / "x.zip")
     assert not (tmp_path / "x.zip").exists()
 
