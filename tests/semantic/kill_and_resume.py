@@ -30,7 +30,9 @@ def run(out: Path, pause: float) -> None:
 
 
 def results(out: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in sorted((out / "semantics").iterdir())}
+    """Return the bytes of all results; a file that a kill left half written has a hidden name and is none."""
+    files = sorted((out / "semantics").iterdir())
+    return {path.name: path.read_bytes() for path in files if not path.name.startswith(".")}
 
 
 def main(folder: Path, kills: int) -> None:
