@@ -98,6 +98,21 @@ class SequenceScores:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """What is scored of a sequence, after TrackEval's rules.
+
+    Attributes:
+        data: TrackEval's own dictionary, the input of its metrics: ids, boxes and similarities by frame.
+        truth_rows: T arrays, the rows of the ground truth that its ``gt_ids`` of each frame came from.
+        result_rows: T arrays, the same of ``tracker_ids``.
+    """
+
+    data: dict[str, Any]
+    truth_rows: list[NDArray[np.int64]]
+    result_rows: list[NDArray[np.int64]]
+
+
+@dataclass(frozen=True)
 class EvaluationResult:
     """Scores of a set of sequences.
 
@@ -165,7 +180,7 @@ def evaluate_in_memory(
     boxes = np.asarray(boxes_ltwh, dtype=np.float64).reshape(-1, 4) + np.array([1.0, 1.0, 0.0, 0.0])
     frames = np.asarray(frame, dtype=np.int64).reshape(-1) + 1
     ids = np.asarray(track_id, dtype=np.int64).reshape(-1)
-    _check_results(name, frames, ids, num_frames)
+    check_results(name, frames, ids, num_frames)
     return _score(name, truth, layout, frames, ids, boxes, num_frames)
 
 
@@ -267,7 +282,7 @@ def _metrics() -> dict[str, Any]:
     return {"HOTA": HOTA(), "CLEAR": CLEAR(dict(quiet)), "Identity": Identity(dict(quiet)), "Count": Count()}
 
 
-def _score(
+def prepare(
     name: str,
     truth: MotTable,
     layout: Layout,
@@ -275,8 +290,18 @@ def _score(
     track_id: NDArray[np.int64],
     boxes_ltwh: NDArray[np.float64],
     num_frames: int,
-) -> SequenceScores:
-    """Score columns in file conventions (frames and boxes 1-based)."""
+) -> Prepared:
+    """Apply TrackEval's rules about what counts, before any metric.
+
+    Args:
+        name: Shown in messages.
+        truth: All rows of the ground truth.
+        layout: What its rows mean.
+        frame: (R,) int64, 1-based as in files.
+        track_id: (R,) int64, each at most once in a frame.
+        boxes_ltwh: (R, 4) float64, 1-based as in files.
+        num_frames: T.
+    """
     scored = layout.scored_rows(truth)
     category = np.full(len(truth), _OTHER)
     category[np.isin(truth.category, layout.distractor_classes)] = _DISTRACTOR
@@ -297,19 +322,41 @@ def _score(
             "tracker_ids": _by_frame(frame, _dense(track_id), num_frames),
             "tracker_dets": _by_frame(frame, boxes_ltwh, num_frames),
             "tracker_classes": _by_frame(frame, np.full(len(frame), _PEDESTRIAN), num_frames),
-            "tracker_confidences": _by_frame(frame, np.ones(len(frame)), num_frames),
+            # no metric here reads confidences; as row numbers they tell which rows were kept
+            "tracker_confidences": _by_frame(frame, np.arange(len(frame)), num_frames),
         },
     }
     try:
         data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("tracker", name), "pedestrian")
     finally:
         dataset.columns = {}
-    raw = {family: metric.eval_sequence(data) for family, metric in _metrics().items()}
-    removed = len(frame) - int(data["num_tracker_dets"])
-    return SequenceScores(name, raw, ignored_truth=int((~scored).sum()), removed_results=removed)
+    rows = np.arange(len(truth))
+    return Prepared(data, _by_frame(truth.frame[scored], rows[scored], num_frames), data["tracker_confidences"])
 
 
-def _check_results(name: str, frame: NDArray[np.int64], track_id: NDArray[np.int64], num_frames: int) -> None:
+def _score(
+    name: str,
+    truth: MotTable,
+    layout: Layout,
+    frame: NDArray[np.int64],
+    track_id: NDArray[np.int64],
+    boxes_ltwh: NDArray[np.float64],
+    num_frames: int,
+) -> SequenceScores:
+    """Score columns in file conventions (frames and boxes 1-based)."""
+    prepared = prepare(name, truth, layout, frame, track_id, boxes_ltwh, num_frames)
+    raw = {family: metric.eval_sequence(prepared.data) for family, metric in _metrics().items()}
+    removed = len(frame) - int(prepared.data["num_tracker_dets"])
+    ignored = len(truth) - sum(len(rows) for rows in prepared.truth_rows)
+    return SequenceScores(name, raw, ignored_truth=ignored, removed_results=removed)
+
+
+def check_results(name: str, frame: NDArray[np.int64], track_id: NDArray[np.int64], num_frames: int) -> None:
+    """Refuse columns that cannot be scored: 1-based frames outside 1 .. num_frames, an id twice in a frame.
+
+    Raises:
+        DataError: names the first such row.
+    """
     if len(frame) and (frame.min() < 1 or frame.max() > num_frames):
         bad = int(frame[(frame < 1) | (frame > num_frames)][0])
         raise DataError(f"{name}: result in frame {bad} of {num_frames}", "number frames as in the sequence or view")
