@@ -20,14 +20,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from sushi_lg.data.identities import match_identities
-from sushi_lg.data.mot_format import MotTable
-from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable
-from sushi_lg.errors import DataError
+from sushi_lg.evaluation.labelled import LabelledSequence
 from sushi_lg.evaluation.mot import EvaluationResult, SequenceScores, combine, evaluate_in_memory
 from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.structures import Detections
@@ -54,76 +50,29 @@ class Stage:
     filled: EvaluationResult
 
 
-@dataclass(frozen=True)
-class LabelledSequence:
-    """Detections of a sequence with what is known about them.
-
-    Attributes:
-        sequence: where they came from.
-        detections: N above the score that the tracker asks for, with identities of all persons.
-        is_object: (N,) bool, matches a person that metrics count.
-        truth: all rows of the ground truth.
-    """
-
-    sequence: Sequence
-    detections: Detections
-    is_object: NDArray[np.bool_]
-    truth: MotTable
-
-
 def stage_names(num_levels: int) -> list[str]:
     """Return the names of the stages of a tracker with so many levels, in the order of ``ceilings``."""
     perfect = ["perfect association", "+ our graphs and levels", "+ learned keep/drop", "+ smoothed boxes"]
     return [*perfect, *(f"+ learned level {level}" for level in range(num_levels))]
 
 
-def ceilings(pairs: Iterable[tuple[HierarchicalTracker, Sequence]], stem: str | None = None) -> list[Stage]:
+def ceilings(pairs: Iterable[tuple[HierarchicalTracker, LabelledSequence]]) -> list[Stage]:
     """Score every stage on every sequence.
 
     Args:
-        pairs: sequences, each with the tracker that is asked about it (folds have one each); trackers have equally many
-            levels.
-        stem: which file in ``det/``; None where there is only one.
+        pairs: sequences with ground truth, each with the tracker that is asked about it (folds have one each); trackers
+            have equally many levels.
 
     Returns:
         One entry a stage, named by ``stage_names``; the last one is the tracker itself.
-
-    Raises:
-        DataError: a sequence without ground truth, or from reading.
     """
     plain: dict[str, list[SequenceScores]] = {}
     filled: dict[str, list[SequenceScores]] = {}
-    for tracker, sequence in pairs:
-        labelled = load_labelled(sequence, stem, tracker.config.min_score)
+    for tracker, labelled in pairs:
         for name, open_gaps, filled_gaps in stage_tables(tracker, labelled):
             plain.setdefault(name, []).append(_score(labelled, open_gaps))
             filled.setdefault(name, []).append(_score(labelled, filled_gaps))
     return [Stage(name, combine(plain[name]), combine(filled[name])) for name in plain]
-
-
-def load_labelled(sequence: Sequence, stem: str | None, min_score: float) -> LabelledSequence:
-    """Read detections and match them to the ground truth.
-
-    Raises:
-        DataError: no ground truth, or from reading.
-    """
-    if not sequence.has_ground_truth:
-        raise DataError(f"{sequence.ground_truth_path}: absent or empty", "a ceiling needs ground truth")
-    detections = sequence.load_detections(stem, min_score)
-    truth = sequence.load_ground_truth()
-    persons = truth.select(sequence.info.layout.identity_rows(truth))
-    row = match_identities(
-        detections.boxes_xyxy.numpy(),
-        detections.frame.numpy(),
-        persons.boxes_xyxy,
-        persons.frame - 1,
-        np.arange(len(persons)),
-    )
-    identity = np.full(len(row), -1, dtype=np.int64)
-    identity[row >= 0] = persons.track_id[row[row >= 0]]
-    is_object = np.zeros(len(row), dtype=bool)
-    is_object[row >= 0] = sequence.info.layout.scored_rows(persons)[row[row >= 0]]
-    return LabelledSequence(sequence, replace(detections, identity=torch.from_numpy(identity)), is_object, truth)
 
 
 @torch.inference_mode()
@@ -224,6 +173,7 @@ def _finished(
 
 def _score(labelled: LabelledSequence, table: TrajectoryTable) -> SequenceScores:
     sequence = labelled.sequence
+    assert labelled.truth is not None, "a ceiling needs ground truth"
     return evaluate_in_memory(
         labelled.truth,
         sequence.info.layout,

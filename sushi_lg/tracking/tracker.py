@@ -209,24 +209,53 @@ class HierarchicalTracker(nn.Module):
             Boxes whose ``detection_index`` counts rows of ``detections`` as given.
         """
         assert detections.num_clips == 1, "one clip at a time: its trajectories go to one file"
-        probability_like = _as_probabilities(detections.score)
-        used = torch.nonzero(probability_like >= self.config.min_score).squeeze(1)
-        detections = detections.select(used)
-        if len(detections) == 0:
+        seen, used = self.choose(detections)
+        if len(seen) == 0:
             return empty_table()
-        seen = replace(detections, score=probability_like[used])
         with stage("features"):
             overlaps = self.overlaps(seen)
-        overlap, last = overlaps[0], None
+        last = None
         for result in self.run(seen, overlaps=overlaps):
             last = result
         assert last is not None
+        return self.write_up(detections, seen, used, last, conventions, overlaps[0])
+
+    def choose(self, detections: Detections) -> tuple[Detections, Tensor]:
+        """Return the detections that take part, with confidences in [0, 1], and their rows among those given.
+
+        Args:
+            detections: of one clip, any confidence.
+        """
+        probability_like = _as_probabilities(detections.score)
+        used = torch.nonzero(probability_like >= self.config.min_score).squeeze(1)
+        return replace(detections.select(used), score=probability_like[used]), used
+
+    def write_up(
+        self,
+        detections: Detections,
+        seen: Detections,
+        used: Tensor,
+        last: LevelResult,
+        conventions: Conventions,
+        overlap: Tensor | None = None,
+    ) -> TrajectoryTable:
+        """Return the boxes to write of the trajectories of the last level, see ``track``.
+
+        Args:
+            detections: as given to ``choose``, at least one of which takes part.
+            seen: what it returned: N detections.
+            used: (N,) int64, likewise.
+            last: result of the last level for ``seen``.
+            conventions: of the data set.
+            overlap: output of ``overlap_features`` for ``seen``, where it is known already.
+        """
+        overlap = overlap_features(seen) if overlap is None else overlap
         with stage("post-process"):
             table = finish(
-                detections,  # with the confidences as given: those are written
+                detections.select(used),  # with the confidences as given: those are written
                 last.after,
                 self.verify(seen, last, overlap).sigmoid(),
-                self.refine(seen, last, overlap) if self.config.output.smooth else detections.boxes_xyxy,
+                self.refine(seen, last, overlap) if self.config.output.smooth else seen.boxes_xyxy,
                 self.config.output,
                 conventions,
             )

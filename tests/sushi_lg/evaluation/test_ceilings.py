@@ -13,10 +13,10 @@ from sushi_lg.evaluation.ceilings import (
     ceiling_table,
     ceilings,
     ceilings_to_json,
-    load_labelled,
     stage_names,
     stage_tables,
 )
+from sushi_lg.evaluation.labelled import load_labelled
 from sushi_lg.nn.tracklet_scorer import ScorerConfig
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
@@ -40,7 +40,7 @@ def tracker() -> HierarchicalTracker:
 
 
 def test_from_perfect_to_the_tracker_itself(tracker: HierarchicalTracker, sequence: Sequence) -> None:
-    stages = ceilings([(tracker, sequence)])
+    stages = ceilings([(tracker, load_labelled(sequence, tracker))])
     assert [stage.name for stage in stages] == stage_names(3)
     perfect, graphs, *_, last = stages
     assert perfect.plain.combined is not None and graphs.plain.combined is not None
@@ -58,7 +58,7 @@ def test_from_perfect_to_the_tracker_itself(tracker: HierarchicalTracker, sequen
 
 
 def test_last_stage_is_the_tracker(tracker: HierarchicalTracker, sequence: Sequence) -> None:
-    labelled = load_labelled(sequence, None, tracker.config.min_score)
+    labelled = load_labelled(sequence, tracker)
     *_, (_, _, ours) = stage_tables(tracker, labelled)
     theirs = tracker.track(sequence.load_detections())
     np.testing.assert_array_equal(ours.frame, theirs.frame)
@@ -67,16 +67,16 @@ def test_last_stage_is_the_tracker(tracker: HierarchicalTracker, sequence: Seque
 
 
 def test_labels_decide_where_the_network_does_not(tracker: HierarchicalTracker, sequence: Sequence) -> None:
-    tables = {n: plain for n, plain, _ in stage_tables(tracker, load_labelled(sequence, None, 0.1))}
+    tables = {n: plain for n, plain, _ in stage_tables(tracker, load_labelled(sequence, tracker))}
     perfect, graphs, kept = list(tables.values())[:3]
     assert len(set(perfect.track_id)) == len(set(graphs.track_id)) == PERSONS
-    assert len(kept) == len(load_labelled(sequence, None, 0.1).detections)  # this network keeps false ones
+    assert len(kept) == len(load_labelled(sequence, tracker).detections)  # this network keeps false ones
     assert not any(table.is_interpolated.any() for table in tables.values())
 
 
 def test_sequences_of_several_trackers_make_one_table(tracker: HierarchicalTracker, tmp_path: Path) -> None:
     write_world(tmp_path, ("one", "two"))
-    pairs = [(tracker, open_sequence(tmp_path / name)) for name in ("one", "two")]
+    pairs = [(tracker, load_labelled(open_sequence(tmp_path / name), tracker)) for name in ("one", "two")]
     both, alone = ceilings(pairs)[0].plain, ceilings(pairs[1:])[0].plain
     assert [scores.name for scores in both.sequences] == ["one", "two"]
     assert both.sequences[1].hota == alone.sequences[0].hota
@@ -84,7 +84,7 @@ def test_sequences_of_several_trackers_make_one_table(tracker: HierarchicalTrack
 
 def test_nothing_detected_is_a_score_of_zero(tracker: HierarchicalTracker, sequence: Sequence) -> None:
     sequence.detections_path().write_text("")
-    stages = ceilings([(tracker, sequence)])
+    stages = ceilings([(tracker, load_labelled(sequence, tracker))])
     assert len(stages) == len(stage_names(3))
     assert all(s.filled.combined is not None and s.filled.combined.hota == 0 for s in stages)
 
@@ -92,4 +92,4 @@ def test_nothing_detected_is_a_score_of_zero(tracker: HierarchicalTracker, seque
 def test_needs_ground_truth(tracker: HierarchicalTracker, sequence: Sequence) -> None:
     sequence.ground_truth_path.unlink()
     with pytest.raises(DataError, match=r"gt\.txt: absent"):
-        ceilings([(tracker, sequence)])
+        ceilings([(tracker, load_labelled(sequence, tracker))])
