@@ -11,6 +11,7 @@ import importlib
 import inspect
 
 from semantic.describers.protocol import Describer
+from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.errors import ConfigError
 
 # name: module and function
@@ -20,6 +21,7 @@ _LOADERS = {
     "random": ("semantic.describers.priors", "load_random"),
     "rules": ("semantic.describers.rules", "load"),
 }
+_MEMBERS = ("name", "fingerprint", "needs_pictures", "answer")
 
 
 def describer_names() -> list[str]:
@@ -31,13 +33,17 @@ def load_describer(name: str, **options: object) -> Describer:
     """Return a describer ready to work.
 
     Args:
-        name: One of ``describer_names``.
+        name: One of ``describer_names``, or ``FILE.py:NAME`` or ``package.module:NAME`` of the user's own, see
+            ``sushi_lg.data.plugins``.
         options: Keyword arguments of the function that makes it.
 
     Raises:
         ConfigError: no such describer, or none of its options; says which there are and which is nearest.
         WeightsError: its weights or the package that runs them are absent.
     """
+    if is_plugin(name):
+        own: Describer = load_plugin(name, "describer", _MEMBERS, {}, options)
+        return own
     if name not in _LOADERS:
         raise ConfigError(f"no describer {name!r}", _nearest(name, describer_names()))
     module, function = _LOADERS[name]

@@ -7,11 +7,13 @@ from pathlib import Path
 
 from sushi_lg.appearance.protocol import Embedder
 from sushi_lg.data.models import FoundModel, Progress, find_model, model_names
+from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.errors import WeightsError
 
 HISTOGRAM = "hsv"
 PIXELS = "pixels"
 _TIMM = "timm:"
+_MEMBERS = ("name", "dim", "batch_size", "parallel", "fingerprint", "crop", "embed")
 _PICKLES = (".pth", ".pt", ".ckpt")
 
 
@@ -29,7 +31,8 @@ def load_embedder(
         name_or_path: ``hsv`` for colour histograms, which need no weights; ``pixels`` for thumbnails, which trackers
             with an encoder of their own learn from; the name of a card, ``NAME=PATH`` or a card
             of one's own (see ``sushi_lg.data.models.find_model``); a converted fast-reid file (``.safetensors``); or
-            ``timm:NAME`` or ``timm:NAME@FILE.safetensors``.
+            ``timm:NAME`` or ``timm:NAME@FILE.safetensors``. ``FILE.py:NAME`` or ``package.module:NAME`` is an embedder
+            of the user's own, see ``sushi_lg.data.plugins``.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
         threads: Of the CPU inside one network.
         allow_download: See ``find_model``.
@@ -38,6 +41,7 @@ def load_embedder(
     Raises:
         WeightsError: no such embedder (names the nearest), no such file, one that has to be converted first (with the
             command that does it), or one that does not fit.
+        ConfigError: an embedder of the user's own that is none.
     """
     text = str(name_or_path)
     if text == HISTOGRAM:
@@ -48,6 +52,9 @@ def load_embedder(
         from sushi_lg.appearance.timm_backbone import TimmEmbedder
 
         return TimmEmbedder(text, device=device, threads=threads)
+    if is_plugin(text):
+        own: Embedder = load_plugin(text, "embedder", _MEMBERS, {"device": device, "threads": threads})
+        return own
     if text == PIXELS:
         from sushi_lg.appearance.thumbnail import ThumbnailEmbedder
 
@@ -99,5 +106,5 @@ def _check_name(text: str) -> None:
     hint = f"did you mean {near[0]}? " if near else ""
     raise WeightsError(
         f"{text}: neither an embedder's name nor a file",
-        f"{hint}embedders: {', '.join(embedder_names())}, timm:NAME; or give a path",
+        f"{hint}embedders: {', '.join(embedder_names())}, timm:NAME, FILE.py:NAME; or give a path",
     )

@@ -53,7 +53,10 @@ def annotate(
     describer: Annotated[
         str,
         typer.Option(
-            "--describer", "--attributes", metavar="NAME", help="rules (colours of clothes) or openvino (a network)."
+            "--describer",
+            "--attributes",
+            metavar="NAME",
+            help="rules (colours of clothes), openvino (a network), or your own FILE.py:NAME.",
         ),
     ] = DEFAULT_DESCRIBER,
     tracks: Annotated[

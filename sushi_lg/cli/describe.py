@@ -46,7 +46,11 @@ def describe(
         typer.Option(metavar="PATH", help="Where the pictures are: a video, an image folder, or a folder of those."),
     ] = None,
     describer: Annotated[
-        str, typer.Option(metavar="NAME", help="rules (no weights needed) or mllm (a multimodal language model).")
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="rules (no weights needed), mllm (a multimodal language model), or your own FILE.py:NAME.",
+        ),
     ] = DEFAULT_DESCRIBER,
     truth: Annotated[
         bool, typer.Option("--truth", help="Describe the annotated tracks of BenSMOT or of a MOT sequence folder.")

@@ -24,7 +24,8 @@ def detect(
     ],
     out: Annotated[Path, typer.Option("--out", metavar="DIR", help="Where sequence folders are made.")],
     detector: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="Name in configs/models, a file, or NAME=FILE.")
+        str,
+        typer.Option(metavar="NAME|FILE", help="Name in configs/models, a file, NAME=FILE, or your own FILE.py:NAME."),
     ] = DEFAULT_DETECTOR,
     prompt: Annotated[str | None, typer.Option(metavar="TEXT", help="What to look for; persons when left out.")] = None,
     data: OptionalDataOption = None,

@@ -35,7 +35,10 @@ def embed(
         str | None, typer.Option(metavar="STEM", help="Which file in det/; may be left out where there is one.")
     ] = None,
     embedder: Annotated[
-        str, typer.Option(metavar="NAME|FILE", help="hsv, a name in configs/models, a file, or NAME=FILE.")
+        str,
+        typer.Option(
+            metavar="NAME|FILE", help="hsv, a name in configs/models, a file, NAME=FILE, or your own FILE.py:NAME."
+        ),
     ] = DEFAULT_EMBEDDER,
     data: OptionalDataOption = None,
     frames: Annotated[

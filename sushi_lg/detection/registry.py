@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from sushi_lg.data.models import FoundModel, Progress, find_model
+from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.detection.boxes import BoxSettings
 from sushi_lg.detection.protocol import Detector
 from sushi_lg.errors import ConfigError, WeightsError
@@ -14,6 +15,7 @@ from sushi_lg.errors import ConfigError, WeightsError
 logger = logging.getLogger(__name__)
 
 FAMILIES = ("yolox", "nanodet", "grounding_dino")
+_MEMBERS = ("name", "batch_size", "parallel", "fingerprint", "prepare", "detect")
 
 
 def load_detector(
@@ -31,7 +33,8 @@ def load_detector(
     Args:
         name_or_path: Name of a card, path of a file or folder, ``NAME=PATH`` or a card of one's own; see
             ``sushi_lg.data.models.find_model``. An ONNX file with inputs and outputs of the YOLOX family is taken as
-            one; a folder with a transformers configuration is read as Grounding DINO.
+            one; a folder with a transformers configuration is read as Grounding DINO. ``FILE.py:NAME`` or
+            ``package.module:NAME`` is a detector of the user's own, see ``sushi_lg.data.plugins``.
         prompt: What to look for: any text for Grounding DINO, a class by name or number for the others; None for
             persons.
         device: ``cpu``, ``cuda`` or ``cuda:N``.
@@ -42,8 +45,14 @@ def load_detector(
 
     Raises:
         WeightsError: no such model, file or class, or a file that does not fit; says what to do.
-        ConfigError: an impossible threshold or prompt.
+        ConfigError: an impossible threshold or prompt, or a detector of the user's own that is none.
     """
+    if is_plugin(str(name_or_path)):
+        asked = {"prompt": prompt, "min_score": None if min_score is None else _checked(min_score, min_score)}
+        given = {key: value for key, value in asked.items() if value is not None}
+        offered = {"device": device, "threads": threads}
+        own: Detector = load_plugin(str(name_or_path), "detector", _MEMBERS, offered, given)
+        return own
     found = find_model(name_or_path, "detector", allow_download=allow_download, recognise=_recognise, progress=progress)
     family = found.card.family
     if family == "grounding_dino":

@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.data.models import file_sha256, search_folders
+from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.language.colours import balance, colour_shares, person_weight, say_colour, vote
 from sushi_lg.language.descriptions import Description
@@ -58,13 +59,18 @@ def load_describer(name: str, *, weights: str | Path | None = None) -> Describer
     """Return a describer ready to work.
 
     Args:
-        name: One of ``describer_names``.
+        name: One of ``describer_names``, or ``FILE.py:NAME`` or ``package.module:NAME`` of the user's own, see
+            ``sushi_lg.data.plugins``.
         weights: Its file; found by name below the folders of ``SUSHI_LG_MODELS`` when left out.
 
     Raises:
         ConfigError: no such describer; says which there are. Weights for one that has none.
         WeightsError: its weights or the package that runs them are absent.
     """
+    if is_plugin(name):
+        given = {} if weights is None else {"weights": weights}
+        own: Describer = load_plugin(name, "describer", ("name", "fingerprint", "describe"), {}, given)
+        return own
     if name not in _DESCRIBERS:
         near = difflib.get_close_matches(name, _DESCRIBERS, n=1)
         hint = f"did you mean {near[0]}? " if near else ""
