@@ -10,7 +10,7 @@ ORACLES := .venv-oracles
 OPEN_CLIP := .venv-open-clip
 PROCESSORS := .venv-processors
 
-.PHONY: install demo wordnet test test-oracles test-open-clip test-processors lint format bench clean
+.PHONY: install demo wordnet docs test test-oracles test-open-clip test-processors lint format bench clean
 
 install: $(STAMP)
 
@@ -74,6 +74,11 @@ $(PROCESSORS)/.installed:
 	test -x $(PROCESSORS)/bin/python || $(PYTHON) -m venv $(PROCESSORS)
 	$(PROCESSORS)/bin/python -m pip install --quiet torch torchvision "transformers==5.23.*" pillow num2words
 	touch $@
+
+# The documentation as a site, in build/site; open index.html, or `python3 -m http.server -d build/site` for the search.
+docs: install
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet --strict
+	@echo "wrote build/site/index.html"
 
 bench: install
 	$(BIN)/python benchmarks/suite.py runs/bench.json $(if $(DATA),--data $(DATA))
