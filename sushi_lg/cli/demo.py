@@ -21,6 +21,10 @@ def demo(
     what people look like, do, and do to each other, by rules. DIR/demo.html, DIR/demo.mp4 and DIR/demo.png are to look
     at. The clip is PETS 2009 S2L1, view 1; NOTICE says where it comes from.
     """
+    from dataclasses import asdict
+
+    import yaml
+
     import sushi_lg
     from semantic.config import DescribeConfig
     from semantic.describers.registry import load_describer
@@ -31,6 +35,7 @@ def demo(
     from semantic.sources import trajectories_source
     from sushi_lg.appearance.registry import load_embedder
     from sushi_lg.data.frames import sequence_frames
+    from sushi_lg.data.models import file_sha256
     from sushi_lg.data.mot_format import read_table
     from sushi_lg.data.resources import configs_path
     from sushi_lg.data.sequence import open_sequence
@@ -43,15 +48,28 @@ def demo(
     from sushi_lg.tracking.weights import load_tracker, weights_path
 
     sequence = open_sequence(Path(sushi_lg.__file__).parent / "demo" / "vtest")
-    tracker = load_tracker(weights_path(weights))
+    weights_file = weights_path(weights)
+    tracker = load_tracker(weights_file)
     table = read_table(sequence.detections_path())
-    seen = embed_boxes(sequence_frames(sequence), table, load_embedder("hsv"), out / "appearance")
+    galleries = out / "appearance"
+    seen = embed_boxes(sequence_frames(sequence), table, load_embedder("hsv"), galleries)
     typer.echo(
         f"looked at {len(table)} detections (colour histograms, {seen.seconds:.1f} s)"
         + (": as before" if seen.reused else ""),
         err=True,
     )
-    galleries = out / "appearance"
+    settings = {
+        "sequences": [str(sequence.info.root)],
+        "recipe": "default",
+        "weights": weights,
+        "weights_sha256": file_sha256(weights_file),
+        "settings": asdict(tracker.config),
+        "detections": None,
+        "appearance": {sequence.name: "hsv"},
+        "galleries": str(galleries.absolute()),
+        "camera": "auto",
+    }
+    (out / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")  # a run as any other
     (report,) = track_sequences(tracker, [sequence], out, notes={"weights": weights}, galleries=galleries)
     typer.echo(
         f"tracked {report.frames} frames at {report.frames / report.seconds:.0f} frames/s: "

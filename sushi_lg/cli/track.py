@@ -146,6 +146,7 @@ def track(
             **notes,
             "detections": detections,
             "appearance": embedders,
+            "galleries": None if appearance is None else str(appearance.absolute()),
             "camera": camera,
             **run,
         },
@@ -400,7 +401,8 @@ def _open_sources(
 
 
 _OWN_NAMES = ("tracks", "appearance")  # folders beside those of sequences
-_NO_MATTER = ("on_bad_row", "missing", "absent")  # say which rows and sequences take part, not how they are tracked
+# Say which rows and sequences take part and where files lie, not how they are tracked.
+_NO_MATTER = ("on_bad_row", "missing", "absent", "galleries")
 
 
 def _claim(folder: Path, settings: dict[str, Any]) -> None:

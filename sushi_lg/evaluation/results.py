@@ -76,7 +76,7 @@ def evaluate_folder(
             absent = [s for s in wanted if layout.canonical_name(s) not in present]
             notes.append(f"{len(absent)} of {len(wanted)} sequences have no data: {', '.join(absent)}")
     else:
-        sequences = _named_sequences(source.sequences, Path(data))
+        sequences = named_sequences(source.sequences, Path(data))
     found = find_results(folder, sequences)
     absent = [s.name for s in sequences if s.name not in found]
     if absent and (missing == "error" or len(absent) == len(sequences)):
@@ -161,7 +161,7 @@ def _match(sequence: Sequence, texts: dict[str, Path]) -> Path | None:
     return same[0] if same else None
 
 
-def _named_sequences(names: Iterable[str], data: Path) -> list[Sequence]:
+def named_sequences(names: Iterable[str], data: Path) -> list[Sequence]:
     """Open sequences given as folders, or by name somewhere below ``data``."""
     if not data.is_dir():
         raise DataError(f"{data}: no such folder", "give the folder that holds the data with --data")

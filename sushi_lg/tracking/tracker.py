@@ -156,13 +156,26 @@ class HierarchicalTracker(nn.Module):
             overlaps: output of ``overlaps`` for the detections, where it is known already.
             encoded: output of ``encode`` for them, likewise.
         """
+        steps = self.steps(detections, solvers, with_labels=with_labels, overlaps=overlaps, encoded=encoded)
+        return (result for _, result in steps)
+
+    def steps(
+        self,
+        detections: Detections,
+        solvers: list[Solver] | None = None,
+        *,
+        with_labels: bool = False,
+        overlaps: tuple[Tensor, Contacts] | None = None,
+        encoded: Encoded | None = None,
+    ) -> Iterator[tuple[Level, LevelResult]]:
+        """Yield every level with its result, see ``run``."""
         overlaps = self.overlaps(detections) if overlaps is None else overlaps
         with stage("features"):
             encoded = self.encode(detections) if encoded is None else encoded
             seen = detections if encoded is None else replace(detections, embedding=encoded.embedding)
             looks = measure_looks(seen, overlaps[0])
-        levels = self._levels(solvers or self.solvers(), with_labels, *overlaps, looks, count_frames(detections))
-        return run_hierarchy(levels, detections)
+        levels = list(self._levels(solvers or self.solvers(), with_labels, *overlaps, looks, count_frames(detections)))
+        return zip(levels, run_hierarchy(levels, detections), strict=True)
 
     def encode(self, detections: Detections) -> Encoded | None:
         """Return the detections' vectors as the tracker compares them; None without an encoder or without vectors.
