@@ -15,6 +15,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sushi_lg.data.frames import FrameSource, Picture
+    from sushi_lg.data.trajectory_io import TrajectoryTable
+    from sushi_lg.inspection.mistakes import Mistakes
+    from sushi_lg.inspection.said import Said
 
 
 def draw(
@@ -25,27 +28,137 @@ def draw(
     out: Annotated[
         Path | None, typer.Option("--out", metavar="FILE", help="An .mp4; beside the trajectories, as NAME.mp4.")
     ] = None,
+    captions: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="DIR/semantics/NAME.json of `sushi-lg describe`: say what people do."),
+    ] = None,
+    errors: Annotated[
+        bool, typer.Option("--errors", help="Show what is wrong, by the ground truth of the sequence folder.")
+    ] = False,
+    truth: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="The same, by this sequence folder or ground-truth file.")
+    ] = None,
     frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
 ) -> None:
-    """Draw trajectories on their pictures: boxes, numbers and tails in colours that stay; filled boxes are dashed."""
+    """Draw trajectories on their pictures: boxes, numbers and tails in colours that stay; filled boxes are dashed.
+
+    With --errors, what is right is grey; false positives are crossed out, misses dashed and hatched, and identity
+    switches have two frames for a second: the mistakes that MOTA counts.
+    """
     from sushi_lg.data.frames import open_frames
     from sushi_lg.data.trajectory_io import read_trajectories
     from sushi_lg.inspection.overlay import draw_video
 
+    if tracks.is_dir():
+        raise DataError(f"{tracks}: is a folder", _tracks_in(tracks))
     table = read_trajectories(tracks.with_suffix(".parquet"))
     source = open_frames(pictures, frame_rate=frame_rate)
-    first = int(str(table.metadata.get("first_frame", 1))) - 1
-    length = int(str(table.metadata.get("length", source.length)))
+    first, length = _range(tracks, table, source.length)
     if first + length > source.length:
         raise DataError(
             f"{tracks}: of frames {first + 1} to {first + length}, but {pictures} has {source.length}",
             "name the pictures that were tracked",
         )
-    target = out or tracks.with_suffix(".mp4")
+    if captions is not None and (errors or truth):
+        raise DataError("--captions and --errors: both at once cannot be read", "draw two videos")
+    said = None if captions is None else _said(captions, table)
+    mistakes = None
+    if errors or truth:
+        mistakes = _mistakes(tracks, table, truth or pictures, first, length, source)
+    target = out or tracks.with_suffix(".errors.mp4" if mistakes else ".mp4")
     with show_progress(source.name, length) as update:
         frames = _pictures(source, first, length, update)
-        count = draw_video(frames, table, target, source.frame_rate, length=length)
+        count = draw_video(frames, table, target, source.frame_rate, length=length, said=said, mistakes=mistakes)
+    if mistakes is not None:
+        typer.echo(mistakes.tell(length).split("so far:")[1].strip())
     typer.echo(f"wrote {target} ({count} frames, {len(set(table.track_id.tolist()))} trajectories)")
+
+
+def _range(tracks: Path, table: TrajectoryTable, frames: int) -> tuple[int, int]:
+    """Return the first frame, 0-based, and the number of frames of the pictures that were tracked."""
+    values = {"first_frame": table.metadata.get("first_frame", 1), "length": table.metadata.get("length", frames)}
+    for key, value in values.items():
+        if not (isinstance(value, int) and not isinstance(value, bool) and value >= 1):
+            raise DataError(f"{tracks}: {key} is {value!r}, no frame from 1 on", "run `sushi-lg track` again")
+    first, length = int(str(values["first_frame"])) - 1, int(str(values["length"]))
+    beyond = table.frame[(table.frame < 0) | (table.frame >= length)]
+    if len(beyond):
+        raise DataError(
+            f"{tracks}: a box in frame {beyond[0] + 1} of {length}",
+            "name the pictures that were tracked, or run `sushi-lg track` again",
+        )
+    return first, length
+
+
+def _tracks_in(folder: Path) -> str:
+    found = sorted(path for place in (folder, folder / "tracks") for path in place.glob("*.parquet"))
+    return f"name one of its files, such as {found[0]}" if found else "name a .parquet file of `sushi-lg track`"
+
+
+def _said(path: Path, table: TrajectoryTable) -> Said:
+    """Read statements and links about the people of ``table``."""
+    from semantic.bensmot.vocabulary import lemma
+    from semantic.records_io import read_semantics
+    from sushi_lg.inspection.said import Link, Said, Statement
+
+    _, semantics = read_semantics(path)
+    ids = set(table.track_id.tolist())
+    about = {caption.track_id for caption in semantics.captions}
+    if about and not about & ids:
+        raise DataError(f"{path}: says nothing about the people of these trajectories", "name what was said about them")
+    statements = [
+        Statement(caption.track_id, sentence.text, sentence.first_frame, sentence.last_frame)
+        for caption in semantics.captions
+        for sentence in caption.sentences
+    ]
+    spoken = {(i.active, i.passive, i.label) for i in semantics.interactions}
+    links = [
+        Link(
+            i.active,
+            i.passive,
+            lemma(i.label).replace("_", " "),
+            i.first_frame,
+            i.last_frame,
+            is_mutual=(i.passive, i.active, i.label) in spoken,
+        )
+        for i in semantics.interactions
+    ]
+    return Said(statements, links)
+
+
+def _mistakes(
+    tracks: Path, table: TrajectoryTable, truth: Path, first: int, length: int, source: FrameSource
+) -> Mistakes:
+    """Compare trajectories with the ground truth in a sequence folder, or in a file of one."""
+    from dataclasses import replace
+
+    import numpy as np
+
+    from sushi_lg.data.layouts import layout_of
+    from sushi_lg.data.mot_format import read_table
+    from sushi_lg.data.sequence import open_sequence
+    from sushi_lg.evaluation.events import find_events
+    from sushi_lg.inspection.mistakes import Mistakes
+
+    if truth.is_dir():
+        sequence = open_sequence(truth, frame_rate=source.frame_rate).view(first + 1, length)
+        if not sequence.has_ground_truth:
+            raise DataError(f"{sequence.ground_truth_path}: no ground truth", "name it with --truth FILE|SEQUENCE")
+        rows, layout = sequence.load_ground_truth(), sequence.info.layout
+    elif truth.suffix.lower() == ".txt" or not truth.exists():
+        rows, layout = read_table(truth, "ground_truth"), layout_of(truth.parent)
+        rows = rows.select((rows.frame > first) & (rows.frame <= first + length))
+        rows = replace(rows, frame=rows.frame - first)
+    else:
+        raise DataError(f"{truth}: a video has no ground truth", "name it with --truth FILE|SEQUENCE")
+    boxes = table.boxes_ltwh
+    text = tracks.with_suffix(".txt")
+    if text.is_file():  # scores are made from the text, whose decimals are fewer
+        written = read_table(text, "results")
+        if len(written) == len(table) and (written.frame - 1 == table.frame).all():
+            boxes = written.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
+    events = find_events(rows, layout, table.frame, table.track_id, boxes, length, name=str(tracks))
+    return Mistakes(events, rows.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0]), round(source.frame_rate))
 
 
 def _pictures(source: FrameSource, first: int, length: int, update: Callable[[int], None]) -> Iterator[Picture]:

@@ -14,6 +14,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -23,17 +24,28 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.data.video import write_video
 from sushi_lg.errors import DataError
+from sushi_lg.inspection.strokes import (
+    DARK,
+    LIGHT,
+    Colour,
+    Mask,
+    Picture,
+    Place,
+    Points,
+    blend,
+    dashes,
+    draw_label,
+    rounded_rectangle,
+    text_mask,
+)
 
-Picture = NDArray[np.uint8]  # (H, W, 3), blue first
-Points = NDArray[np.float64]  # (K, 2): x, y in pixels
-Colour = tuple[int, int, int]  # blue, green, red
+if TYPE_CHECKING:  # who draws no mistakes needs no metrics
+    from sushi_lg.inspection.mistakes import Mistakes
+    from sushi_lg.inspection.said import Said
 
 PALETTE_SIZE = 60
-_RECENT_COLOURS = 10  # so many identities in a row are kept apart; more are not told apart by colour anyway
-_SUBPIXEL_BITS = 4
-_DARK: Colour = (24, 20, 18)
-_FONT = cv2.FONT_HERSHEY_DUPLEX
-_TEXT_OVERSAMPLING = 4  # the stroke font of OpenCV 4 is coarse; drawn large and shrunk it is smooth
+_NORMAL_SHARE = 0.2
+_RECENT_COLOURS = 8  # so many identities in a row are kept apart; more are not told apart by colour anyway
 
 
 @dataclass(frozen=True)
@@ -63,6 +75,8 @@ def draw_video(
     *,
     length: int | None = None,
     style: OverlayStyle | None = None,
+    said: Said | None = None,
+    mistakes: Mistakes | None = None,
 ) -> int:
     """Write a video (H.264, plays in browsers) of ``frames`` with ``trajectories`` drawn on them.
 
@@ -73,6 +87,8 @@ def draw_video(
         frame_rate: Frames per second.
         length: Number of frames, for the caption.
         style: How it looks.
+        said: What is written beside people, and between them.
+        mistakes: Show these instead of identities: what is right is grey, what is wrong is not.
 
     Returns:
         The number of frames written.
@@ -80,7 +96,7 @@ def draw_video(
     Raises:
         DataError: no frames, or frames of different sizes.
     """
-    drawn = draw_frames(enumerate(frames), trajectories, frame_rate, length, style)
+    drawn = draw_frames(enumerate(frames), trajectories, frame_rate, length, style, said, mistakes)
     return write_video(out_path, drawn, frame_rate, crf=21, preset="veryfast")
 
 
@@ -148,8 +164,16 @@ def draw_frames(
     frame_rate: float,
     length: int | None = None,
     style: OverlayStyle | None = None,
+    said: Said | None = None,
+    mistakes: Mistakes | None = None,
 ) -> Iterator[Picture]:
-    """Yield the pictures of ``frames`` (0-based number, picture), enlarged where small, with trajectories drawn."""
+    """Yield the pictures of ``frames`` (0-based number, picture), enlarged where small, with trajectories drawn.
+
+    Raises:
+        ValueError: ``mistakes`` are those of other trajectories.
+    """
+    if mistakes is not None and len(mistakes.events.match) != len(trajectories):
+        raise ValueError(f"mistakes of {len(mistakes.events.match)} boxes, trajectories have {len(trajectories)}")
     style = style or OverlayStyle()
     paths = _Paths(trajectories, round(style.tail_seconds * frame_rate))
     for number, picture in frames:
@@ -158,7 +182,7 @@ def draw_frames(
             picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
         else:
             picture = picture.copy()
-        _draw_frame(picture, number, factor, paths, length, style)
+        _draw_frame(picture, number, factor, paths, length, style, said, mistakes)
         yield picture
 
 
@@ -169,19 +193,20 @@ def identity_colour(track_id: int) -> Colour:
 
 @functools.cache
 def palette() -> tuple[Colour, ...]:
-    """Return 60 colours in an order that keeps neighbours apart, also for eyes that do not tell red from green.
+    """Return 60 colours in an order that keeps neighbours apart, also for eyes without red, green or blue cones.
 
     Candidates go around the hues of OKLCH at three lightnesses (all light enough for dark text); each next colour is
-    the one farthest from the last ten. A distance is that of normal sight plus the smaller one of protanopes and
-    deuteranopes, so neither group pays for the other.
+    the one farthest from the last eight. A distance is the smallest one of protanopes, deuteranopes and tritanopes,
+    plus a fifth of that of normal sight: the sum of whole distances left neighbours that deuteranopes cannot tell
+    apart.
     """
     candidates = _candidates()
-    seen = np.stack([_oklab(np.clip(candidates @ sight.T, 0, 1)) for sight in _SIGHTS])  # (3, K, 3)
+    seen = np.stack([_oklab(np.clip(candidates @ sight.T, 0, 1)) for sight in _SIGHTS])  # (4, K, 3)
     order = [int(np.argmin(np.linalg.norm(seen[0] - _oklab(_FIRST_COLOUR), axis=1)))]
     while len(order) < PALETTE_SIZE:
         recent = seen[:, order[-_RECENT_COLOURS:]]
         normal, *others = np.linalg.norm(seen[:, :, None] - recent[:, None], axis=-1)
-        distance = (normal + np.minimum(*others)).min(axis=1)
+        distance = (_NORMAL_SHARE * normal + np.min(others, axis=0)).min(axis=1)
         distance[order] = -1.0
         order.append(int(distance.round(6).argmax()))  # rounded, so that no machine breaks a tie differently
     encoded = np.where(candidates <= 0.0031308, 12.92 * candidates, 1.055 * candidates ** (1 / 2.4) - 0.055)
@@ -191,11 +216,12 @@ def palette() -> tuple[Colour, ...]:
 
 # ------------------------------------------------------------------------------------------------------------- colours
 
-# linear sRGB → what protanopes and deuteranopes see of it: Machado, Oliveira and Fernandes, 2009, severity 1
+# linear sRGB → what protanopes, deuteranopes and tritanopes see of it: Machado, Oliveira and Fernandes, 2009, severity 1
 _SIGHTS = (
     np.eye(3),
     np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
     np.array([[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]]),
+    np.array([[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]]),
 )
 # OKLab: Björn Ottosson, 2020
 _LMS = np.array(
@@ -292,43 +318,62 @@ def _enlargement(height: int, style: OverlayStyle) -> int:
 
 
 def _draw_frame(
-    picture: Picture, number: int, factor: int, paths: _Paths, length: int | None, style: OverlayStyle
+    picture: Picture,
+    number: int,
+    factor: int,
+    paths: _Paths,
+    length: int | None,
+    style: OverlayStyle,
+    said: Said | None,
+    mistakes: Mistakes | None,
 ) -> None:
     rows = paths.rows_of_frame.get(number, np.zeros(0, dtype=np.int64))
     table = paths.table
     # people lower in the picture are nearer and drawn last
     rows = rows[np.argsort(table.boxes_ltwh[rows, 1] + table.boxes_ltwh[rows, 3], kind="stable")]
     unit = max(picture.shape[0] / 1080, 0.4)  # pixels of a hair line
+    boxes = table.boxes_ltwh[rows] * factor
+    of = f"{number + 1}" if length is None else f"{number + 1} / {length}"
+    noun = style.noun[0] if len(rows) == 1 else style.noun[1]
+    line = f"frame {of}    {len(rows)} {noun}" + ("" if mistakes is None else f"    {mistakes.tell(number)}")
+    taken: list[Place] = []
+    if mistakes is not None:
+        if style.caption:
+            taken += [_caption_place(picture, line, unit), mistakes.legend_place(unit)]
+        mistakes.draw(picture, number, factor, unit, rows, table, taken)
+        if style.caption:
+            _draw_caption(picture, line, unit)
+            mistakes.draw_legend(picture, unit)
+        return
     colours = [identity_colour(int(track)) for track in table.track_id[rows]]
     for row, colour in zip(rows, colours, strict=True):
         points, age = paths.tail(int(row))
         _draw_tail(picture, (points + 0.5) * factor, age, colour, unit)
-    boxes = table.boxes_ltwh[rows] * factor
     for row, box, colour in zip(rows, boxes, colours, strict=True):
         _draw_box(picture, box, colour, unit, is_interpolated=bool(table.is_interpolated[row]))
-    taken: list[tuple[float, float, float, float]] = []
     if style.caption:
-        of = f"{number + 1}" if length is None else f"{number + 1} / {length}"
-        noun = style.noun[0] if len(rows) == 1 else style.noun[1]
-        taken.append(_draw_caption(picture, f"frame {of}    {len(rows)} {noun}", unit))
+        taken.append(_draw_caption(picture, line, unit))
     # nearest first: where room is scarce, the label of the person in front keeps its place
     for row, box, colour in reversed(list(zip(rows, boxes, colours, strict=True))):
-        taken.append(_draw_label(picture, str(table.track_id[row]), box, colour, unit, taken))
+        taken.append(draw_label(picture, str(table.track_id[row]), box, colour, unit, taken))
+    if said is not None:
+        places = {int(table.track_id[row]): box for row, box in zip(rows[::-1], boxes[::-1], strict=True)}
+        said.draw(picture, number, unit, places, {t: identity_colour(t) for t in places}, taken)
 
 
 def _draw_tail(picture: Picture, points: Points, age: NDArray[np.float64], colour: Colour, unit: float) -> None:
     if len(points) < 2:
         return
-    mask = _Mask(picture, points, margin=8 * unit)
-    halo = _Mask(picture, points, margin=8 * unit)
+    mask = Mask(picture, points, margin=8 * unit)
+    halo = Mask(picture, points, margin=8 * unit)
     for earlier in range(len(points) - 1):
         fade = (1 - age[earlier]) ** 0.6
         segment = points[earlier : earlier + 2]
         halo.line(segment, 6.5 * unit * (0.4 + 0.6 * fade), 0.35 * fade)
         mask.line(segment, 4.2 * unit * (0.4 + 0.6 * fade), fade)
-    halo.blend(picture, _DARK)
+    halo.blend(picture, DARK)
     mask.blend(picture, colour)
-    dot = _Mask(picture, points[-1:], margin=8 * unit)
+    dot = Mask(picture, points[-1:], margin=8 * unit)
     dot.disc(points[-1], 5 * unit, 1.0)
     dot.blend(picture, colour)
 
@@ -338,180 +383,30 @@ def _draw_box(
 ) -> None:
     left, top, width, height = box
     radius = min(8 * unit, width / 3, height / 3)
-    outline = _rounded_rectangle(left, top, width, height, radius)
+    outline = rounded_rectangle(left, top, width, height, radius)
     corners = np.array([[left, top], [left + width, top + height]])
     if not is_interpolated:
-        fill = _Mask(picture, corners, margin=4 * unit)
+        fill = Mask(picture, corners, margin=4 * unit)
         fill.polygon(outline, 0.10)
         fill.blend(picture, colour)
-    parts = _dashes(outline, 9 * unit) if is_interpolated else [outline]
-    for thickness, strength, paint in ((4.5, 0.35, _DARK), (2.2, 1.0, colour)):
-        line = _Mask(picture, corners, margin=6 * unit)
+    parts = dashes(outline, 9 * unit) if is_interpolated else [outline]
+    for thickness, strength, paint in ((4.5, 0.35, DARK), (2.2, 1.0, colour)):
+        line = Mask(picture, corners, margin=6 * unit)
         for part in parts:
             line.line(part, thickness * unit, strength * (0.8 if is_interpolated else 1.0))
         line.blend(picture, paint)
 
 
-def _draw_label(
-    picture: Picture,
-    text: str,
-    box: NDArray[np.float64],
-    colour: Colour,
-    unit: float,
-    taken: Sequence[tuple[float, float, float, float]],
-) -> tuple[float, float, float, float]:
-    """Draw the id in a pill above the box, or where there is room; return the pill's left, top, right, bottom."""
-    glyphs = _text_mask(text, 17 * unit)
-    width, height = glyphs.shape[1] + 16 * unit, glyphs.shape[0] + 14 * unit
-    centre = box[0] + box[2] / 2
-    places = [
-        (centre - width / 2, box[1] - height - 5 * unit),
-        (centre - width / 2, box[1] - 2 * height - 7 * unit),
-        (box[0] + box[2] + 4 * unit, box[1]),
-        (box[0] - width - 4 * unit, box[1]),
-        (centre - width / 2, box[1] + box[3] + 8 * unit),
-    ]
-    candidates = []
-    for left, top in places:
-        left = min(max(left, 2 * unit), picture.shape[1] - width - 2 * unit)
-        top = min(max(top, 2 * unit), picture.shape[0] - height - 2 * unit)
-        candidates.append((left, top, left + width, top + height))
-    place = next((c for c in candidates if not any(_overlap(c, other) for other in taken)), candidates[0])
-    left, top = place[:2]
-    corners = np.array([[left, top], [left + width, top + height]])
-    radius = min(height / 2.6, width / 2)
-    for grow, strength, paint in ((1.6 * unit, 0.45, _DARK), (0.0, 1.0, colour)):
-        pill = _Mask(picture, corners, margin=4 * unit)
-        outline = _rounded_rectangle(left - grow, top - grow, width + 2 * grow, height + 2 * grow, radius + grow)
-        pill.polygon(outline, strength)
-        pill.blend(picture, paint)
-    _blend(picture, glyphs, round(left + 8 * unit), round(top + 7 * unit), _DARK)
+def _caption_place(picture: Picture, text: str, unit: float) -> Place:
+    glyphs = text_mask(text, 17 * unit)
+    left, bottom = 16 * unit, picture.shape[0] - 16 * unit
+    return left, bottom - glyphs.shape[0] - 26 * unit, left + glyphs.shape[1] + 32 * unit, bottom
+
+
+def _draw_caption(picture: Picture, text: str, unit: float) -> Place:
+    left, top, right, bottom = place = _caption_place(picture, text, unit)
+    plate = Mask(picture, np.array([[left, top], [right, bottom]]), margin=2 * unit)
+    plate.polygon(rounded_rectangle(left, top, right - left, bottom - top, 10 * unit), 0.62)
+    plate.blend(picture, DARK)
+    blend(picture, text_mask(text, 17 * unit), round(left + 16 * unit), round(top + 13 * unit), LIGHT)
     return place
-
-
-def _draw_caption(picture: Picture, text: str, unit: float) -> tuple[float, float, float, float]:
-    glyphs = _text_mask(text, 17 * unit)
-    width, height = glyphs.shape[1] + 32 * unit, glyphs.shape[0] + 26 * unit
-    left, top = 16 * unit, picture.shape[0] - height - 16 * unit
-    plate = _Mask(picture, np.array([[left, top], [left + width, top + height]]), margin=2 * unit)
-    plate.polygon(_rounded_rectangle(left, top, width, height, 10 * unit), 0.62)
-    plate.blend(picture, _DARK)
-    _blend(picture, glyphs, round(left + 16 * unit), round(top + 13 * unit), (245, 245, 245))
-    return left, top, left + width, top + height
-
-
-def _overlap(first: tuple[float, float, float, float], second: tuple[float, float, float, float]) -> bool:
-    return first[0] < second[2] and second[0] < first[2] and first[1] < second[3] and second[1] < first[3]
-
-
-def _rounded_rectangle(left: float, top: float, width: float, height: float, radius: float) -> Points:
-    """Return a closed outline, clockwise from the left end of the top side, with points all along the sides."""
-    angles = np.linspace(0, math.pi / 2, 7)
-    turns = []
-    centres = [(left + width - radius, top + radius), (left + width - radius, top + height - radius)]
-    centres += [(left + radius, top + height - radius), (left + radius, top + radius)]
-    for quarter, centre in enumerate(centres):
-        angle = angles + (quarter - 1) * math.pi / 2
-        turns.append(np.array(centre) + radius * np.stack([np.cos(angle), np.sin(angle)], axis=1))
-    outline = np.concatenate(turns)
-    return np.concatenate([outline, outline[:1]])
-
-
-def _dashes(outline: Points, length: float) -> list[Points]:
-    """Return every second piece of about ``length`` pixels of a closed outline."""
-    steps = np.linalg.norm(np.diff(outline, axis=0), axis=1)
-    along = np.concatenate([[0.0], np.cumsum(steps)])
-    pieces = max(2 * round(along[-1] / (2 * length)), 4)
-    ends = np.linspace(0, along[-1], pieces + 1)
-    dashes = []
-    for start, end in zip(ends[:-1:2], ends[1::2], strict=True):
-        inner = along[(along > start) & (along < end)]
-        at = np.concatenate([[start], inner, [end]])
-        dashes.append(np.stack([np.interp(at, along, outline[:, axis]) for axis in (0, 1)], axis=1))
-    return dashes
-
-
-class _Mask:
-    """Coverage of a part of a picture, 0 .. 255; what lies outside the picture is cut.
-
-    Args:
-        picture: The picture it is for.
-        points: (K, 2), what will be drawn lies around them.
-        margin: Pixels around the points.
-    """
-
-    def __init__(self, picture: Picture, points: Points, margin: float) -> None:
-        low = np.floor(points.min(axis=0) - margin).astype(int)
-        high = np.ceil(points.max(axis=0) + margin).astype(int)
-        self.left, self.top = (int(value) for value in np.maximum(low, 0))
-        width = min(int(high[0]), picture.shape[1]) - self.left
-        height = min(int(high[1]), picture.shape[0]) - self.top
-        self.coverage = np.zeros((max(height, 0), max(width, 0)), dtype=np.uint8)
-
-    def line(self, points: Points, thickness: float, strength: float) -> None:
-        """Draw an open line."""
-        if self.coverage.size:
-            value = round(255 * strength)
-            cv2.polylines(
-                self.coverage,
-                [self._fixed(points)],
-                False,
-                value,
-                max(round(thickness), 1),
-                cv2.LINE_AA,
-                _SUBPIXEL_BITS,
-            )
-
-    def polygon(self, points: Points, strength: float) -> None:
-        """Fill a convex outline."""
-        if self.coverage.size:
-            cv2.fillConvexPoly(self.coverage, self._fixed(points), round(255 * strength), cv2.LINE_AA, _SUBPIXEL_BITS)
-
-    def disc(self, centre: Points, radius: float, strength: float) -> None:
-        """Fill a disc."""
-        if self.coverage.size:
-            x, y = (int(value) for value in self._fixed(centre[None])[0])
-            scaled = round(radius * (1 << _SUBPIXEL_BITS))
-            cv2.circle(self.coverage, (x, y), scaled, round(255 * strength), -1, cv2.LINE_AA, _SUBPIXEL_BITS)
-
-    def blend(self, picture: Picture, colour: Colour) -> None:
-        """Mix ``colour`` into ``picture`` by coverage."""
-        _blend(picture, self.coverage, self.left, self.top, colour)
-
-    def _fixed(self, points: Points) -> NDArray[np.int32]:
-        # -0.5: OpenCV puts integer coordinates at pixel centres, boxes count from pixel corners
-        shifted = points - (self.left, self.top) - 0.5
-        return np.rint(shifted * (1 << _SUBPIXEL_BITS)).astype(np.int32)
-
-
-def _blend(picture: Picture, coverage: NDArray[np.uint8], left: int, top: int, colour: Colour) -> None:
-    top, left = max(top, 0), max(left, 0)
-    part = picture[top : top + coverage.shape[0], left : left + coverage.shape[1]]
-    if part.size == 0:
-        return
-    weight = (coverage[: part.shape[0], : part.shape[1], None].astype(np.float32)) / 255
-    part[:] = np.rint(part + weight * (np.array(colour, dtype=np.float32) - part)).astype(np.uint8)
-
-
-@functools.lru_cache(maxsize=4096)
-def _text_mask(text: str, height: float) -> NDArray[np.uint8]:
-    """Return the coverage of a line of text whose digits are ``height`` pixels high, cut to its ink."""
-    fine = height * _TEXT_OVERSAMPLING
-    scale = cv2.getFontScaleFromHeight(_FONT, round(fine), 1)
-    thickness = max(round(fine / 9), 1)
-    (width, _), baseline = cv2.getTextSize(text, _FONT, scale, thickness)
-
-    def draw(line: str) -> NDArray[np.uint8]:
-        canvas = np.zeros((round(1.5 * fine) + 2 * baseline, width + 2 * thickness), dtype=np.uint8)
-        origin = (thickness, round(1.25 * fine) + baseline)
-        cv2.putText(canvas, line, origin, _FONT, scale, 255, thickness, cv2.LINE_AA)
-        return canvas
-
-    canvas = draw(text)
-    columns = np.flatnonzero(canvas.any(axis=0))
-    digit = draw("0").any(axis=1)
-    rows = np.flatnonzero(canvas.any(axis=1) | digit)
-    canvas = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    shrink = height / digit.sum()  # measured, because fonts of OpenCV 4 and 5 fill their stated height differently
-    size = (max(round(canvas.shape[1] * shrink), 1), max(round(canvas.shape[0] * shrink), 1))
-    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)

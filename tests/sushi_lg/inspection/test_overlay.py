@@ -61,6 +61,27 @@ def test_neighbouring_identities_differ_for_all_eyes() -> None:
             assert distance.min() > smallest
 
 
+# what eyes without one kind of cones see of linear sRGB: Machado, Oliveira and Fernandes, 2009, severity 1
+SIGHTS = {
+    "all": np.eye(3),
+    "no red": [[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]],
+    "no green": [[0.367322, 0.860646, -0.227968], [0.280085, 0.672501, 0.047413], [-0.011820, 0.042940, 0.968881]],
+    "no blue": [[1.255528, -0.076749, -0.178779], [-0.078411, 0.930809, 0.147602], [0.004733, 0.691367, 0.303900]],
+}
+
+
+@pytest.mark.parametrize("cones", SIGHTS)
+def test_neighbours_stay_apart_in_simulated_sight(cones: str) -> None:
+    linear = (np.array(palette(), dtype=np.float64)[:, ::-1] / 255) ** 2.2
+    seen = np.clip(linear @ np.array(SIGHTS[cones]).T, 0, 1) ** (1 / 2.2)
+    lab = cv2.cvtColor(seen[None].astype(np.float32), cv2.COLOR_RGB2Lab)[0]  # 2 is just seen
+    closest = [
+        float(np.linalg.norm(lab[first + 1 : first + 6] - lab[first], axis=1).min())
+        for first in range(PALETTE_SIZE - 1)
+    ]
+    assert min(closest) > 10
+
+
 def test_dark_text_is_readable_on_every_colour() -> None:
     linear = (np.array(palette())[:, ::-1] / 255) ** 2.2
     luminance = linear @ (0.2126, 0.7152, 0.0722)
