@@ -8,7 +8,6 @@ Shapes: T boxes of a track.
 
 from __future__ import annotations
 
-import base64
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,6 +23,7 @@ from semantic.bensmot.vocabulary import surface
 from semantic.describers.protocol import Pictures
 from semantic.structures import Clip, Interaction, Semantics, Sentence, Track
 from sushi_lg.data.files import atomic_path
+from sushi_lg.inspection.inline import at_height, css_colour, data_url, region_around
 from sushi_lg.inspection.overlay import identity_colour
 
 _STRIP: Final = 3  # pictures of a person or an act
@@ -89,12 +89,6 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
     with atomic_path(path) as staged:
         staged.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no UTF-8
     return path
-
-
-def css_colour(track_id: int) -> str:
-    """Return the colour of an identity as the overlay draws it; black is read well on all of them."""
-    blue, green, red = identity_colour(track_id)
-    return f"rgb({red} {green} {blue})"
 
 
 def _template() -> jinja2.Template:
@@ -190,20 +184,14 @@ def _is_inside(box: NDArray[np.float64], picture: NDArray[np.uint8]) -> bool:
 def _encoded(picture: NDArray[np.uint8], boxes: Mapping[int, NDArray[np.float64]]) -> str:
     """Return the part of a picture around some boxes, with the boxes drawn, as a data URL."""
     whole = np.stack(list(boxes.values()))
-    low, high = whole[:, :2].min(axis=0), whole[:, 2:].max(axis=0)
-    margin = _MARGIN * (high - low).max()
-    size = np.array([picture.shape[1], picture.shape[0]])
-    left, top = np.clip(np.floor(low - margin), 0, size - 2).astype(int).tolist()
-    right, bottom = np.clip(np.ceil(high + margin), [left + 2, top + 2], size).astype(int).tolist()
-    part = picture[top:bottom, left:right]
-    factor = _HEIGHT / part.shape[0]
-    shape = (max(round(part.shape[1] * factor), 1), _HEIGHT)
-    shown = cv2.resize(part, shape, interpolation=cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC)
+    whole = np.concatenate([whole[:, :2], whole[:, 2:] - whole[:, :2]], axis=1)
+    left, top, width, height = region_around(whole, (picture.shape[1], picture.shape[0]), _MARGIN)
+    shown = at_height(picture[top : top + height, left : left + width], _HEIGHT)
+    factor = _HEIGHT / height
     for track_id, box in boxes.items():
         corners = np.round((box.reshape(2, 2) - [left, top]) * factor).astype(int)
         cv2.rectangle(shown, corners[0].tolist(), corners[1].tolist(), identity_colour(track_id), 2, cv2.LINE_AA)
-    data = cv2.imencode(".jpg", shown, [cv2.IMWRITE_JPEG_QUALITY, 82])[1]
-    return "data:image/jpeg;base64," + base64.b64encode(data.tobytes()).decode("ascii")
+    return data_url(shown)
 
 
 def _when(clip: Clip, first: int, last: int) -> str:

@@ -27,6 +27,7 @@ VERBS: dict[str, str] = {
     "annotate": "Describe people and scenes in words, to train with.",
     "describe": "Say what tracked people look like, do, and do to each other.",
     "draw": "Draw trajectories on their pictures.",
+    "report": "Write a page about a run: scores, timeline, identity switches, levels, words.",
     "train": "Train a tracker, or go on with a training.",
     "study": "Train many and test many: cross-domain matrices, ablations, what differs beyond chance.",
     "simulate": "Simulate people in scenes: pictures, ground truth, detections and descriptions.",

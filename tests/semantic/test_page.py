@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from semantic.page import css_colour, write_page
+from semantic.page import write_page
 from semantic.structures import Caption, Clip, Interaction, Semantics, Sentence, Track, View
+from sushi_lg.inspection.inline import css_colour
 from sushi_lg.inspection.overlay import PALETTE_SIZE
 
 EVIL = "</p><script>alert(1)</script><img src=x onerror=alert(2)> {{ 7 * 7 }}"

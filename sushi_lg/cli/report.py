@@ -1,0 +1,106 @@
+"""``sushi-lg report``: one page that shows a run, to read, to search and to show."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from sushi_lg.cli.common import OptionalDataOption
+from sushi_lg.cli.progress import show_progress
+from sushi_lg.errors import ConfigError
+
+if TYPE_CHECKING:
+    from sushi_lg.inspection.report.records import Words
+
+
+def report(
+    folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder that `sushi-lg track` has written.")],
+    out: Annotated[Path | None, typer.Option("--out", metavar="FILE", help="The page; RUN/report.html.")] = None,
+    data: OptionalDataOption = None,
+    frames: Annotated[
+        Path | None,
+        typer.Option("--frames", metavar="PICTURES", help="A video, an image folder, or a folder of them by name."),
+    ] = None,
+    replay: Annotated[
+        bool, typer.Option("--replay/--no-replay", help="Track once more, for links and levels; takes as long.")
+    ] = True,
+    weak: Annotated[
+        float, typer.Option("--weak", metavar="P", help="Mark links the tracker was less sure of than this.")
+    ] = 0.6,
+    pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="Pictures inside the page, at most.")] = 300,
+    rows: Annotated[int, typer.Option("--rows", metavar="N", help="Trajectories in the timeline, at most.")] = 6000,
+    switches: Annotated[int, typer.Option("--switches", metavar="N", help="Identity switches shown, at most.")] = 200,
+) -> None:
+    """Write a page about a run: scores, every trajectory, identity switches, levels, ceilings and what was said.
+
+    One HTML file that opens from disk and fetches nothing. What it cannot show, it says, with the command that helps.
+    """
+    if not 0 <= weak <= 1:
+        raise ConfigError(f"--weak {weak}: a probability", "between 0 and 1")
+    for name, value in (("--pictures", pictures), ("--rows", rows), ("--switches", switches)):
+        if value < 0:
+            raise ConfigError(f"{name} {value} is below 0", "0 leaves them out")
+
+    from sushi_lg.cli.pictures import pictures_of
+    from sushi_lg.inspection.replay import open_run
+    from sushi_lg.inspection.report.collect import Limits, collect
+    from sushi_lg.inspection.report.page import write_report
+    from sushi_lg.inspection.report.pictures import with_pictures
+
+    run = open_run(folder, data)
+    words = {name: said for name in run.names if (said := _words(folder, name)) is not None}
+    with show_progress("report", len(run.names), "sequences") as update:
+        made = collect(
+            run,
+            words,
+            with_replay=replay,
+            weak_bound=weak,
+            limits=Limits(trajectories=rows, switches=switches),
+            progress=update,
+        )
+    sequences = {name: run.sequence(name) for name in run.names}
+    made = with_pictures(made, sequences, lambda one: pictures_of(one, frames, "error"), pictures)
+    path = write_report(out or folder / "report.html", made)
+    shown = sum(len(part.trajectories) for part in made.sequences)
+    for key, lack in made.lacks.items():
+        typer.echo(f"note: {key}: {lack.reason}" + (f" {lack.command}" if lack.command else ""), err=True)
+    typer.echo(
+        f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB: {shown} trajectories, {len(made.switches)} identity "
+        f"switches, {made.num_pictures} pictures)"
+    )
+
+
+def _words(folder: Path, name: str) -> Words | None:
+    """Return what was said about a sequence, in records of the report's own; None where nothing was."""
+    from semantic.bensmot.vocabulary import surface
+    from semantic.records_io import read_semantics, result_path
+    from semantic.structures import Sentence
+    from sushi_lg.inspection.report.records import Act, Said, Words
+
+    path = result_path(folder, name)
+    if not path.is_file():
+        return None
+    _, semantics = read_semantics(path)
+
+    def said(sentence: Sentence) -> Said:
+        return Said(sentence.text, sentence.track_ids, (sentence.first_frame, sentence.last_frame))
+
+    return Words(
+        sequence=name,
+        summary=tuple(said(one) for one in semantics.summary),
+        captions={one.track_id: tuple(said(each) for each in one.sentences) for one in semantics.captions},
+        acts=tuple(
+            Act(
+                active=act.active,
+                passive=act.passive,
+                label=act.label,
+                phrase=surface(act.label),
+                probability=act.probability,
+                span=(act.first_frame, act.last_frame),
+            )
+            for act in sorted(semantics.interactions, key=lambda one: (-one.probability, one.first_frame))
+        ),
+        author=semantics.provenance.get("describer", "an unknown describer"),
+    )
