@@ -216,7 +216,7 @@ def palette() -> tuple[Colour, ...]:
 
 # ------------------------------------------------------------------------------------------------------------- colours
 
-# linear sRGB → what protanopes, deuteranopes and tritanopes see of it: Machado, Oliveira and Fernandes, 2009, severity 1
+# linear sRGB → what protanopes, deuteranopes and tritanopes see: Machado, Oliveira and Fernandes, 2009, severity 1
 _SIGHTS = (
     np.eye(3),
     np.array([[0.152286, 1.052583, -0.204868], [0.114503, 0.786281, 0.099216], [-0.003882, -0.048116, 1.051998]]),
