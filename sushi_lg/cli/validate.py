@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from sushi_lg.cli.common import JsonOption, write_json
+
 
 def validate(
     archive: Annotated[Path, typer.Argument(metavar="ARCHIVE", help="A .zip, whoever packed it.")],
@@ -16,19 +18,27 @@ def validate(
     data: Annotated[
         Path | None, typer.Option("--data", metavar="ROOT", help="Folder of the data sets: names, lengths, truth.")
     ] = None,
+    json_file: JsonOption = None,
 ) -> None:
-    """Check an archive for a leaderboard: names, places and every row. Nothing is unpacked to disk.
+    """Check an archive for a leaderboard: names, places and every row.
+
+    With --data, sequences that have ground truth are scored from the archive.
 
     Exit code 0: it may be sent; 3: the server would reject it, every fault is listed.
     """
-    from sushi_lg.cli.pack import show_sheet
+    from sushi_lg.cli.pack import sheet_to_json, show_sheet
     from sushi_lg.errors import DataError
     from sushi_lg.submission.pack import validate as validate_archive
+    from sushi_lg.submission.score import score_archive
 
     sheet = validate_archive(archive, profile, data=data)
-    show_sheet(sheet)
-    for fault in sheet.faults:
-        typer.echo(f"fault: {fault}")
+    score = None if data is None or sheet.faults else score_archive(archive, sheet.profile, data)
+    if str(json_file) != "-":
+        show_sheet(sheet, score)
+        for fault in sheet.faults:
+            typer.echo(f"fault: {fault}")
+    if json_file is not None:
+        write_json(json_file, sheet_to_json(sheet, score))
     if sheet.faults:
         raise DataError(f"{archive}: {len(sheet.faults)} faults", "correct the results and `sushi-lg pack` them")
-    typer.echo("no faults")
+    typer.echo("no faults", err=str(json_file) == "-")

@@ -136,7 +136,9 @@ def validate(path: str | Path, name: str | None = None, *, data: str | Path | No
     return Sheet(path, sheet.profile, sheet.layout, sheet.files, sheet.faults, sheet.remarks, **digests)
 
 
-def note(ledger: str | Path, sheet: Sheet, run: str | Path) -> list[dict[str, object]]:
+def note(
+    ledger: str | Path, sheet: Sheet, run: str | Path, scores: Mapping[str, Mapping[str, float]] | None = None
+) -> list[dict[str, object]]:
     """Write down that an archive was packed; returns what was packed for the same profile before, oldest first.
 
     The ledger is one JSON object a line. It holds no name and no password, and it is the user's own memory: servers
@@ -146,6 +148,7 @@ def note(ledger: str | Path, sheet: Sheet, run: str | Path) -> list[dict[str, ob
         ledger: the file; a row is added.
         sheet: what was packed.
         run: where the results came from.
+        scores: what it scored where there is ground truth, by sequence and metric.
 
     Raises:
         DataError: the ledger is no ledger, by ``file:line``.
@@ -172,6 +175,7 @@ def note(ledger: str | Path, sheet: Sheet, run: str | Path) -> list[dict[str, ob
         "sha256": sheet.sha256,
         "content": sheet.content,
         "rows": sum(file.rows for file in sheet.files.values()),
+        "scores": dict(scores or {}),
     }
     ledger.parent.mkdir(parents=True, exist_ok=True)
     with ledger.open("a", encoding="utf-8") as stream:
@@ -202,7 +206,7 @@ def _checked(path: Path, name: str, files: Mapping[str, bytes], data: Path | Non
     checks = {}
     for file in sorted(there.keys() & wanted.keys()):
         sequence, may_be_empty = wanted[file]
-        folder = _sequence_folder(profile, sequence, data)
+        folder = sequence_folder(profile, sequence, data)
         is_described = folder and (folder / "seqinfo.ini").is_file()
         length = profile.lengths.get(sequence) or (open_sequence(folder).length if folder and is_described else None)
         check = check_file(there[file], files[there[file]], length=length, may_be_empty=may_be_empty)
@@ -225,7 +229,7 @@ def _sequences(profile: Profile, files: Mapping[str, bytes], data: Path | None, 
     return dict.fromkeys(fitting, False)
 
 
-def _sequence_folder(profile: Profile, sequence: str, data: Path | None) -> Path | None:
+def sequence_folder(profile: Profile, sequence: str, data: Path | None) -> Path | None:
     """Return where a sequence lies in the user's data sets, if it does."""
     if data is None:
         return None
