@@ -43,11 +43,23 @@ VERBS: dict[str, str] = {
 }
 _INTERRUPTED = 130  # typer's exit code after Ctrl-C
 _RESUMABLE = ("track", "detect", "embed", "simulate", "annotate", "describe")
-_EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h; usage errors are 2, those of SushiError stand in errors.py
+_EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
+# what scripts may rely on; 1 and 3 to 5 are the exit codes of errors.py
+EXIT_CODES: dict[int, str] = {
+    0: "done",
+    1: "the machine: disk full, no permission; or another error with a message",
+    2: "wrong usage: an unknown verb or option, an argument missing",
+    3: "data: a file or folder is wrong, missing or inconsistent; doctor found errors; validate found faults",
+    4: "settings: a key or value is unknown, missing or out of range",
+    5: "weights: missing, unreadable, or not made for this",
+    70: "a bug in this program",
+    130: "stopped with Ctrl-C",
+    143: "training was stopped by a signal, and saved (128 and the number of the signal)",
+}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run one verb and exit: 0, the ``exit_code`` of a ``SushiError``, 2 for wrong usage, 70 for a bug.
+    """Run one verb and exit with one of ``EXIT_CODES``.
 
     Args:
         arguments: What stands behind ``sushi-lg``; taken from the command line when left out.

@@ -32,7 +32,7 @@ def bench(
     repeat: Annotated[int, typer.Option(metavar="N", help="Runs of each scene; the fastest counts.")] = 3,
     threads: Annotated[int, typer.Option(metavar="N", help="Threads; 0 = as many as there are cores.")] = 0,
     device: Annotated[str, typer.Option(metavar="cpu|cuda", help="Where to compute.")] = "cpu",
-    json: JsonOption = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Measure tracking: seconds by stage, frames/s, peak memory, and what bounds each stage.
 
@@ -76,9 +76,9 @@ def bench(
             device=device,
         )
         runs.append(measure_apart(task))
-        typer.echo(_report(runs[-1]), err=str(json) == "-")  # standard output is for machines then
-    if json is not None:
-        write_json(json, {"machine": describe_machine(), "runs": runs})
+        typer.echo(_report(runs[-1]), err=str(json_file) == "-")  # standard output is for machines then
+    if json_file is not None:
+        write_json(json_file, {"machine": describe_machine(), "runs": runs})
 
 
 def _report(run: dict[str, Any]) -> str:

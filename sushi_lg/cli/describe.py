@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import Choice, ConfigOption, split_words
+from sushi_lg.cli.common import Choice, ConfigOption, JsonOption, split_words, write_json
 from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -59,6 +59,7 @@ def describe(
     pages: Annotated[
         bool, typer.Option("--pages", help="Also write DIR/pages/<clip>.html, to read beside the pictures.")
     ] = False,
+    json_file: JsonOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Say in words what people look like, do, and do to each other: writes DIR/semantics/<clip>.json.
@@ -114,7 +115,10 @@ def describe(
         typer.echo(f"[{len(reports)}/{len(sources[part[0] - 1 :: part[1]])}] {_line(report)}", err=True)
     if pages:
         _write_pages(sources, reports, out)
-    _tell(reports, out)
+    if json_file is not None:
+        clips = [{**asdict(report), "path": str(report.path), "counts": dict(report.counts)} for report in reports]
+        write_json(json_file, {"out": str(out), "clips": clips})
+    _tell(reports, out, is_quiet=str(json_file) == "-")
 
 
 def _write_pages(sources: list[ClipSource], reports: list[ClipReport], out: Path) -> None:
@@ -149,8 +153,8 @@ def _line(report: ClipReport) -> str:
     return f"{report.name}: {report.captions} captions, {report.interactions} interactions"
 
 
-def _tell(reports: list[ClipReport], out: Path) -> None:
-    """Say what was written and what was not.
+def _tell(reports: list[ClipReport], out: Path, *, is_quiet: bool) -> None:
+    """Say what was written and what was not; on standard error where standard output is for machines.
 
     Raises:
         DataError: a clip, or a request of one, failed.
@@ -161,9 +165,9 @@ def _tell(reports: list[ClipReport], out: Path) -> None:
         counts.update(report.counts)
     for name in sorted(counts):
         if not name.startswith("failed"):
-            typer.echo(f"{name}: {counts[name]}")
+            typer.echo(f"{name}: {counts[name]}", err=is_quiet)
     done = [f"{status[kind]} {kind}" for kind in ("described", "kept", "failed") if status[kind]]
-    typer.echo(f"wrote {out / 'semantics'} ({len(reports)} clips: {', '.join(done)})")
+    typer.echo(f"wrote {out / 'semantics'} ({len(reports)} clips: {', '.join(done)})", err=is_quiet)
     failed = [report for report in reports if report.status == "failed"]
     if failed:
         few = ", ".join(report.name for report in failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")

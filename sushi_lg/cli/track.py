@@ -9,7 +9,16 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import Choice, ConfigOption, OptionalDataOption, find_device, format_table, split_words
+from sushi_lg.cli.common import (
+    Choice,
+    ConfigOption,
+    JsonOption,
+    OptionalDataOption,
+    find_device,
+    format_table,
+    split_words,
+    write_json,
+)
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -71,6 +80,7 @@ def track(
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Plan for this much: 4GB, 800MB (of 1024)."),
     ] = None,
+    json_file: JsonOption = None,
     config: ConfigOption = None,
 ) -> None:
     """Track sequences: writes DIR/tracks/<sequence>.txt (MOTChallenge text) and a Parquet table beside it.
@@ -184,18 +194,20 @@ def track(
         raise
     position = {sequence.name: number for number, sequence in enumerate(sequences)}
     reports.sort(key=lambda report: position[report.name])
+    counts = ("frames", "detections", "trajectories", "boxes", "filled")
     rows = [
-        {
-            "sequence": r.name,
-            "frames": str(r.frames),
-            "detections": str(r.detections),
-            "trajectories": str(r.trajectories),
-            "boxes": str(r.boxes),
-            "filled": str(r.filled),
-            "seconds": f"{r.seconds:.2f}",
-        }
+        {"sequence": r.name, **{key: str(getattr(r, key)) for key in counts}, "seconds": f"{r.seconds:.2f}"}
         for r in reports
     ]
+    if json_file is not None:
+        found = [
+            {"sequence": r.name, "path": str(r.path), **{key: getattr(r, key) for key in counts}, "seconds": r.seconds}
+            for r in reports
+        ]
+        absent = list(source.get("absent", ()))
+        write_json(json_file, {"run": str(folder), "sequences": found, "appearance": embedders, "absent": absent})
+    if str(json_file) == "-":
+        return
     typer.echo(format_table(rows))
     used = ", ".join(sorted({text.split()[0] for text in embedders.values()}))
     typer.echo(f"association by {f'boxes and appearance ({used})' if embedders else 'boxes only'}")
