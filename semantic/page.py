@@ -60,7 +60,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
         DataError: a frame that cannot be had, or ``path`` cannot be written.
     """
     path = Path(path)
-    acts, mutual = _once(semantics.interactions)
+    acts, mutual = each_once(semantics.interactions)
     of_acts = [_act_strip(clip, act) for act in acts]
     of_people = [_Strip(_spread(track.frame), (track.track_id,)) for track in clip.tracks]
     if pictures is not None:
@@ -109,7 +109,7 @@ def _person(track_id: int) -> dict[str, Any]:
     return {"track_id": track_id, "colour": css_colour(track_id)}
 
 
-def _once(interactions: Iterable[Interaction]) -> tuple[list[Interaction], set[Interaction]]:
+def each_once(interactions: Iterable[Interaction]) -> tuple[list[Interaction], set[Interaction]]:
     """Return the interactions by falling probability, and those that hold both ways, of which only one is left."""
     acts = sorted(interactions, key=lambda act: (-act.probability, act.first_frame, act.active, act.passive))
     kept: dict[tuple[int, int, str], Interaction] = {}

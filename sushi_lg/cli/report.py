@@ -75,6 +75,7 @@ def report(
 def _words(folder: Path, name: str) -> Words | None:
     """Return what was said about a sequence, in records of the report's own; None where nothing was."""
     from semantic.bensmot.vocabulary import surface
+    from semantic.page import each_once
     from semantic.records_io import read_semantics, result_path
     from semantic.structures import Sentence
     from sushi_lg.inspection.report.records import Act, Said, Words
@@ -83,6 +84,8 @@ def _words(folder: Path, name: str) -> Words | None:
     if not path.is_file():
         return None
     _, semantics = read_semantics(path)
+
+    acts, mutual = each_once(semantics.interactions)
 
     def said(sentence: Sentence) -> Said:
         return Said(sentence.text, sentence.track_ids, (sentence.first_frame, sentence.last_frame))
@@ -99,8 +102,9 @@ def _words(folder: Path, name: str) -> Words | None:
                 phrase=surface(act.label),
                 probability=act.probability,
                 span=(act.first_frame, act.last_frame),
+                is_mutual=act in mutual,
             )
-            for act in sorted(semantics.interactions, key=lambda one: (-one.probability, one.first_frame))
+            for act in acts
         ),
         author=semantics.provenance.get("describer", "an unknown describer"),
     )

@@ -22,17 +22,26 @@ def css_colour(track_id: int) -> str:
     return f"rgb({red} {green} {blue})"
 
 
-def region_around(boxes_ltwh: NDArray[np.float64], size: tuple[int, int], margin: float) -> tuple[int, int, int, int]:
+def region_around(
+    boxes_ltwh: NDArray[np.float64], size: tuple[int, int], margin: float, shape: float | None = None
+) -> tuple[int, int, int, int]:
     """Return left, top, width, height in whole pixels of the part of a picture around boxes, at least 2 x 2 of them.
 
     Args:
         boxes_ltwh: (B, 4), at least one; they may leave the picture.
         size: width and height of the picture.
         margin: added on every side, as a share of the longer side of what the boxes cover.
+        shape: width by height; the part is made larger to have it, as far as the picture reaches. None = as it comes.
     """
     low, high = boxes_ltwh[:, :2].min(axis=0), (boxes_ltwh[:, :2] + boxes_ltwh[:, 2:]).max(axis=0)
-    wide = margin * (high - low).max()
+    wide = np.full(2, margin * (high - low).max())
     whole = np.array(size)
+    if shape is not None:
+        width, height = high - low + 2 * wide
+        wide += np.array([max(shape * height - width, 0), max(width / shape - height, 0)]) / 2
+        # at a border the part moves inwards
+        shift = np.maximum(-(low - wide), 0) - np.maximum(high + wide - whole, 0)
+        low, high = low + shift, high + shift
     left, top = np.clip(np.floor(low - wide), 0, whole - 2).astype(int).tolist()
     right, bottom = np.clip(np.ceil(high + wide), [left + 2, top + 2], whole).astype(int).tolist()
     return left, top, right - left, bottom - top

@@ -50,8 +50,9 @@ from sushi_lg.study.bootstrap import draw
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
 _BINS = 80  # parts of a sequence over which mistakes are summed
-_SHOWN_PEOPLE = 48
+_SHOWN_PEOPLE = 24
 _SWITCH_MARGIN, _PERSON_MARGIN = 0.5, 0.15  # of a box, shown around it
+_SWITCH_SHAPE = 0.9  # width by height of the pictures of a switch
 _FAR = 3.0  # heights: a person who moved farther is shown in two places
 _MOST_BOXES = 24  # of a scene
 _MOSTLY_LOST = 0.2  # share of frames, as MOTChallenge counts it
@@ -468,11 +469,11 @@ class SceneMaker:
         """
         both = np.stack([before[1], after[1]])
         moved = np.abs(before[1][:2] - after[1][:2]).max()
-        whole = region_around(both, self._size, _SWITCH_MARGIN)
+        whole = region_around(both, self._size, _SWITCH_MARGIN, _SWITCH_SHAPE)
         scenes = []
         for frame, truth, track_id in (before, after):
             far = moved > _FAR * both[:, 3].max()
-            region = region_around(truth[None], self._size, _SWITCH_MARGIN) if far else whole
+            region = region_around(truth[None], self._size, _SWITCH_MARGIN, _SWITCH_SHAPE) if far else whole
             scene = self._scene(frame, region, (track_id,), others=True)
             scenes.append(replace(scene, boxes=(*scene.boxes, SceneBox(_box(truth), -1, True))))
         return scenes[0], scenes[1]

@@ -20,7 +20,7 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.evaluation.links import LevelQuality
 from sushi_lg.inspection.inline import css_colour
 from sushi_lg.inspection.overlay import PALETTE_SIZE
-from sushi_lg.inspection.report.records import Report, Said, Scene, SequencePart, Span, Trajectory, Words
+from sushi_lg.inspection.report.records import Lack, Report, Said, Scene, SequencePart, Span, Trajectory, Words
 
 PARTS: Final = (
     ("scores", "Scores"),
@@ -30,6 +30,7 @@ PARTS: Final = (
     ("levels", "Levels"),
     ("ceilings", "Ceilings"),
     ("words", "In words"),
+    ("absent", "Not shown"),
     ("made", "How it was made"),
 )
 # letter in the page: what the box of the filter says
@@ -71,12 +72,14 @@ def render(report: Report) -> str:
     heights = max(
         (count for part in report.sequences for count in (*part.false_counts, *part.missed_counts)), default=1
     )
+    absent = list(_absent(report))
     return _template().render(
         report=report,
         policy=policy,
         style=Markup(style),
         script=Markup(script),
-        parts=PARTS,
+        parts=[part for part in PARTS if part[0] not in report.lacks and (part[0] != "absent" or absent)],
+        absent=absent,
         flags=_usable_flags(report),
         lead=_lead(report),
         tiles=[_tile(score.metric, score.value, score.interval) for score in report.scores],
@@ -131,6 +134,22 @@ def _hues() -> str:
 
 def _digest(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"
+
+
+def _absent(report: Report) -> Iterator[dict[str, str]]:
+    """Yield what a report does not show, parts with the same reason together."""
+    parts: dict[Lack, list[str]] = {}
+    for key, title in PARTS:
+        if key in report.lacks:
+            parts.setdefault(report.lacks[key], []).append(title)
+    for lack, titles in parts.items():
+        joined = ", ".join([titles[0], *(title.lower() for title in titles[1:])])
+        yield {
+            "titles": joined,
+            "reason": lack.reason,
+            "command": lack.command,
+            "them": "it" if joined == titles[0] else "them",
+        }
 
 
 def _usable_flags(report: Report) -> list[tuple[str, str]]:
@@ -265,7 +284,7 @@ def _ticks(length: int) -> Iterator[dict[str, Any]]:
         x = 100 * frame / length
         yield {
             "x": _short(x),
-            "text": f"frame {frame + 1}" if frame == 0 else str(frame),
+            "text": str(max(frame, 1)),
             "anchor": "start" if frame == 0 else "end" if x > 97 else "middle",
         }
 
@@ -302,7 +321,7 @@ def _false_tracks(report: Report) -> Iterator[dict[str, Any]]:
             "place": f"t{number}",
             "sequence": part.name,
             "wrong": (one.scored or 0) - (one.matched or 0),
-            "scored": one.scored,
+            "boxes": one.boxes,
             "when": f"frames {one.first + 1} to {one.last + 1}",
         }
 
@@ -328,6 +347,7 @@ def _level(one: LevelQuality) -> dict[str, Any]:
         (one.precision, one.right, one.right + one.wrong),
         (one.recall, one.found, one.wanted),
         (one.candidate_recall, one.reachable, one.wanted),
+        (one.completeness, one.linked, one.neighbours),
     )
     return {
         "level": one.level,
@@ -379,7 +399,7 @@ def _words(number: int, words: Words, frame_rate: float) -> dict[str, Any]:
         "summary": [shown(one) for one in words.summary],
         "acts": [
             {"active": act.active, "passive": act.passive, "label": act.label, "phrase": act.phrase}
-            | {"probability": act.probability, "when": _when(act.span, frame_rate)}
+            | {"probability": act.probability, "is_mutual": act.is_mutual, "when": _when(act.span, frame_rate)}
             | {"scenes": with_pictures(act.scenes), "find": f"{name} {act.label} {act.phrase}".lower()}
             for act in words.acts
         ],

@@ -115,8 +115,8 @@ class Trajectory:
 
     @property
     def is_false(self) -> bool:
-        """Whether most of the boxes that count show nobody; False without ground truth."""
-        return self.matched is not None and bool(self.scored) and 2 * self.matched < (self.scored or 0)
+        """Whether most of its boxes count against it, because they show nobody; False without ground truth."""
+        return self.matched is not None and self.scored is not None and 2 * (self.scored - self.matched) > self.boxes
 
 
 @dataclass(frozen=True)
@@ -257,6 +257,7 @@ class Act:
         phrase: in words, such as ``talks to``.
         probability: that it holds, as far as its author can tell.
         span: frames it is drawn from.
+        is_mutual: whether it holds the other way round too; then only one of the two is there.
         scenes: how it looks.
     """
 
@@ -266,6 +267,7 @@ class Act:
     phrase: str
     probability: float
     span: Span
+    is_mutual: bool = False
     scenes: tuple[Scene, ...] = ()
 
 
