@@ -1,4 +1,4 @@
-"""``sushi-lg study``: train many, test many, and say what differs beyond chance."""
+"""``sushi-lg study``: train many, test many, and say what differs beyond chance; or what each stage costs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sushi_lg.cli.common import OptionalDataOption, OverridesArgument, format_table, write_json
+from sushi_lg.cli.ceilings import study_ceilings
+from sushi_lg.cli.common import OptionalDataOption, format_table, write_json
 from sushi_lg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -27,17 +28,22 @@ class Kind(enum.Enum):
 
     cross_domain = "cross-domain"
     ablation = "ablation"
+    ceilings = "ceilings"
 
 
 def study(
     kind: Annotated[
         Kind,
         typer.Argument(
-            metavar="cross-domain|ablation",
-            help="cross-domain: matrices of learned and tested domains; ablation: one row an arm.",
+            metavar="cross-domain|ablation|ceilings",
+            help="cross-domain: matrices of learned and tested domains; ablation: one row an arm; ceilings: what every "
+            "stage of tracked runs costs.",
         ),
     ],
-    overrides: OverridesArgument = None,
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[key=value | RUN]...", help="Single settings; for ceilings the folders of runs."),
+    ] = None,
     config: Annotated[
         str | None, typer.Option("--config", metavar="FILE", help="The study: a YAML file or a name from configs/.")
     ] = None,
@@ -59,7 +65,14 @@ def study(
 
     Writes DIR/runs (trainings), DIR/scores, and the tables and the figure: DIR/cross_domain or DIR/ablation with .md,
     .json, .png and .svg. The same command goes on with a study that was stopped; workers=4 trains four at once.
+
+    `study ceilings RUN` trains nothing. It says what perfect association of these detections would score, and what of
+    that is lost in the graph, in every level, and in what comes after; it needs ground truth, takes about ten times as
+    long as tracking, and writes RUN/ceilings with .md, .json, .png and .svg.
     """
+    if kind is Kind.ceilings:
+        study_ceilings(words or [], data, out)
+        return
     if config is None:
         raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
     if report_only and dry_run:
@@ -67,8 +80,7 @@ def study(
     from sushi_lg.config import load_config
     from sushi_lg.study.plan import StudyConfig
 
-    words = [*(overrides or []), *([f"data='{data}'"] if data else [])]
-    settings = load_config(StudyConfig, config, None, words)
+    settings = load_config(StudyConfig, config, None, [*(words or []), *([f"data='{data}'"] if data else [])])
     if baseline is not None and baseline not in settings.arms:
         raise ConfigError(f"--baseline {baseline}: no such arm", f"arms: {', '.join(settings.arms)}")
     planned = plan_study(settings, out or Path("runs") / f"study-{Path(config).stem}")

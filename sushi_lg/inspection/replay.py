@@ -202,16 +202,7 @@ def replay(run: Run, name: str) -> Replay:
         WeightsError: likewise.
     """
     tracker, sequence = run.tracker, run.sequence(name)
-    on_bad_row: OnBadRow = "skip" if run.settings.get("on_bad_row") == "skip" else "error"
-    labelled = load_labelled(
-        sequence,
-        tracker,
-        run.settings.get("detections"),
-        galleries=_galleries(run, name),
-        use_camera=run.settings.get("camera", "auto") == "auto",
-        on_bad_row=on_bad_row,
-        need_truth=False,
-    )
+    labelled = load_labelled_run(run, name, need_truth=False)
     if len(labelled.detections) == 0:
         raise DataError(f"{sequence.info.root}: no detections take part", "there is nothing to look at")
     overlaps = tracker.overlaps(labelled.detections)
@@ -223,6 +214,26 @@ def replay(run: Run, name: str) -> Replay:
     conventions = sequence.info.layout.conventions
     table = tracker.write_up(labelled.given, labelled.detections, labelled.rows, results[-1], conventions, overlaps[0])
     return Replay(sequence, tracker, labelled, tuple(levels), tuple(results), membership, table, run.table(name))
+
+
+def load_labelled_run(run: Run, name: str, *, need_truth: bool) -> LabelledSequence:
+    """Read a sequence as the run did.
+
+    Raises:
+        DataError: from reading; no ground truth although it is needed.
+        ConfigError: see ``Run.tracker``.
+        WeightsError: likewise.
+    """
+    on_bad_row: OnBadRow = "skip" if run.settings.get("on_bad_row") == "skip" else "error"
+    return load_labelled(
+        run.sequence(name),
+        run.tracker,
+        run.settings.get("detections"),
+        galleries=_galleries(run, name),
+        use_camera=run.settings.get("camera", "auto") == "auto",
+        on_bad_row=on_bad_row,
+        need_truth=need_truth,
+    )
 
 
 def table_order(table: TrajectoryTable) -> NDArray[np.int64]:

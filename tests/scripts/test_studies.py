@@ -108,23 +108,6 @@ def test_mot17_val_half_goes_on_with_an_interrupted_training(data: Path, weights
     assert "| shipped/mot17-half-val | 1 |" in table and "| mot17_seeds/mot17-half-val | 1 |" in table
 
 
-def test_ceilings(
-    data: Path, weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    script = ROOT / "scripts" / "study_ceilings.py"
-    pairs = []
-    for name in read_split("dancetrack-13").sequences[:2]:
-        split = tmp_path / f"{name}.txt"
-        split.write_text(f"# dataset: DanceTrack\n# part: val\n{name}\n")
-        pairs.append(f"{split}={weights}")
-    monkeypatch.setattr(sys, "argv", [str(script), str(data), str(tmp_path), *pairs])
-    runpy.run_path(str(script), run_name="__main__")
-    text = (tmp_path / "ceilings.txt").read_text()
-    assert "2 sequences" in text and "+ learned level 7" in text and capsys.readouterr().out.startswith(text)
-    stages = json.loads((tmp_path / "ceilings.json").read_text())["stages"]
-    assert len(stages) == 12 and len(stages[0]["plain"]["sequences"]) == 2
-
-
 @pytest.mark.parametrize(("script", "needed"), [("study_cross_domain", "DATA OUT"), ("study_language", "OUT [key=")])
 def test_a_script_says_what_it_needs(script: str, needed: str) -> None:
     done = subprocess.run([ROOT / "scripts" / f"{script}.sh"], capture_output=True, text=True, check=False)

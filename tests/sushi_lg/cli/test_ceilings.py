@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from synthetic import write_world
+
+from sushi_lg.cli.app import main
+from sushi_lg.errors import ConfigError, DataError
+
+
+def call(*words: object) -> int:
+    with pytest.raises(SystemExit) as stop:
+        main([str(word) for word in words])
+    return int(stop.value.code or 0)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("ceilings")
+    write_world(root / "data", ("one", "two"))
+    for name in ("one", "two"):
+        assert call("track", root / "data" / name, "--out", root / name) == 0
+    return root
+
+
+def test_two_runs_in_one_table(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("study", "ceilings", runs / "one", runs / "two", "--out", tmp_path) == 0
+    shown = capsys.readouterr()
+    assert "+ learned level 7" in shown.out and "[2/2] two: done" in shown.err
+    content = json.loads((tmp_path / "ceilings.json").read_text())
+    assert len(content["stages"]) == 12 and len(content["stages"][0]["plain"]["sequences"]) == 2
+    # The last stage is the tracker itself: its score is that of its results.
+    assert call("evaluate", runs / "one", "--data", runs / "data", "--json", tmp_path / "one.json") == 0
+    one = json.loads((tmp_path / "one.json").read_text())["sequences"]["one"]["HOTA"]
+    assert content["stages"][-1]["filled"]["sequences"]["one"]["HOTA"] == pytest.approx(one, abs=1e-3)
+    for suffix in ("md", "png", "svg"):
+        assert (tmp_path / f"ceilings.{suffix}").stat().st_size > 100
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "no run"),
+        (["one", "two"], "several runs"),
+        (["one", "levels.0.max_gap=2"], "ceilings are of runs as they are"),
+        (["three"], "no such file"),
+    ],
+)
+def test_what_is_refused(
+    runs: Path, words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(runs)
+    assert call("study", "ceilings", *words) in (ConfigError.exit_code, DataError.exit_code)
+    assert said in capsys.readouterr().err
+
+
+def test_without_ground_truth(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bare = Path(shutil.copytree(runs / "data", tmp_path / "data"))
+    shutil.rmtree(bare / "one" / "gt")
+    assert call("study", "ceilings", runs / "one", "--data", bare) == DataError.exit_code
+    assert "no ground truth: one" in capsys.readouterr().err
