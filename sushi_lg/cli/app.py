@@ -5,17 +5,19 @@ A verb called ``some-verb`` is the function ``some_verb`` in ``sushi_lg/cli/some
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import logging
 import os
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
 
 from sushi_lg import __version__
+from sushi_lg.cli import completion
 from sushi_lg.errors import SushiError
 
 # verb: what the list of verbs says about it, in the order of use
@@ -71,6 +73,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s: %(message)s", stream=sys.stderr, force=True)
     logging.getLogger("sushi_lg").setLevel(level)
     verb = next((word for word in words if not word.startswith("-")), None)
+    if completion.VARIABLE in os.environ:
+        _complete()
     try:
         build_app(verb)(args=words, prog_name="sushi-lg")
     except SushiError as error:
@@ -89,9 +93,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)
 
 
+def _complete() -> NoReturn:
+    """Answer a shell that asks how a line may go on; one that cannot be answered stays as it is."""
+    verb = completion.called_verb(VERBS)
+    command = typer.main.get_command(build_app(verb))
+    completion.teach(command, verb)
+    with contextlib.suppress(Exception):  # a message in the middle of a line helps nobody
+        command.main(args=[], prog_name="sushi-lg")
+    sys.exit(0)
+
+
 def build_app(verb: str | None = None) -> typer.Typer:
     """Return the application with ``verb`` imported; the others are only listed, so that help is quick."""
-    app = typer.Typer(name="sushi-lg", add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    app = typer.Typer(name="sushi-lg", pretty_exceptions_enable=False, rich_markup_mode=None)
     app.callback(invoke_without_command=True)(_root)
     for name, text in VERBS.items():
         # an imported verb explains itself in its docstring
