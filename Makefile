@@ -10,7 +10,7 @@ ORACLES := .venv-oracles
 OPEN_CLIP := .venv-open-clip
 PROCESSORS := .venv-processors
 
-.PHONY: install demo wordnet docs test test-oracles test-open-clip test-processors lint format bench clean
+.PHONY: install demo wordnet browser docs test test-oracles test-open-clip test-processors lint format bench clean
 
 install: $(STAMP)
 
@@ -29,6 +29,10 @@ demo: install
 # WordNet for METEOR as BenSMOT computes it, from Debian's packages into the user's cache; no root needed.
 wordnet: install
 	$(BIN)/python scripts/install_wordnet.py
+
+# Chromium for the tests of pages, from Debian's packages where this is root; elsewhere it says what to do.
+browser: install
+	$(BIN)/python scripts/install_browser.py
 
 lint: install
 	$(BIN)/ruff check .

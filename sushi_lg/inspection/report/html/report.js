@@ -16,14 +16,15 @@
   const form = one("#filters");
   const rows = all(".row");
   const others = all(".item:not(.row)");
-  const order = rows.map((row) => row);
-  const idWord = /^[#p]?(\d+)$/;
+  const place = new Map(rows.map((row, at) => [row, at]));
+  const idWord = /^([#p]?)(\d+)$/;
   const fits = (item, words, sequence) => {
     if (sequence !== "" && item.dataset.sequence !== sequence) return false;
     const ids = item.dataset.ids.split(" ");
     return words.every((word) => {
-      const id = idWord.exec(word);
-      return (id && ids.includes(id[1])) || item.dataset.find.includes(word);
+      const id = idWord.exec(word);  // a number means an id, P3 also where somebody is called so
+      if (!id) return item.dataset.find.includes(word);
+      return ids.includes(id[2]) || (id[1] === "p" && new RegExp("\\b" + word + "\\b").test(item.dataset.find));
     });
   };
   const hide = (element, isHidden) => { if (element.hidden !== isHidden) element.hidden = isHidden; };
@@ -54,11 +55,11 @@
     switches: (a, b) => b.dataset.switches - a.dataset.switches,
   };
   const sort = () => {
-    const key = keys[form.elements.order.value];
+    const key = keys[form.elements.order.value], focused = document.activeElement;
     for (const box of all(".rows")) {
-      const mine = order.filter((row) => row.parentElement === box);
-      box.append(...mine.sort((a, b) => key(a, b) || order.indexOf(a) - order.indexOf(b)));
+      box.append(...all(".row", box).sort((a, b) => key(a, b) || place.get(a) - place.get(b)));
     }
+    focused.focus({ preventScroll: true });  // moving a row takes the focus from it
   };
   let waiting = 0;
   form.addEventListener("input", (event) => {
