@@ -67,6 +67,7 @@ def report() -> Report:
         ),
         num_switches=2,
         people=(Person("street", 5, 40, 10, 2, ((0, 20), (30, 38))), Person(EVIL, 6, 9, 0, 0, ((0, 8),))),
+        num_false=1,
         num_people=2,
         mostly_lost=1,
         levels=(LevelQuality(0, 1, 90, 200, 80, 78, 2, 100, 99, 78, 78, 120),),

@@ -60,8 +60,7 @@ def report(
             limits=Limits(trajectories=rows, switches=switches),
             progress=update,
         )
-    sequences = {name: run.sequence(name) for name in run.names}
-    made = with_pictures(made, sequences, lambda one: pictures_of(one, frames, "error"), pictures)
+    made = with_pictures(made, run, lambda one: pictures_of(one, frames, "error"), pictures)
     path = write_report(out or folder / "report.html", made)
     shown = sum(len(part.trajectories) for part in made.sequences)
     for key, lack in made.lacks.items():

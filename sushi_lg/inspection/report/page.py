@@ -22,7 +22,7 @@ from sushi_lg.inspection.inline import css_colour
 from sushi_lg.inspection.overlay import PALETTE_SIZE
 from sushi_lg.inspection.report.records import Lack, Report, Said, Scene, SequencePart, Span, Trajectory, Words
 
-PARTS: Final = (
+PARTS: Final[tuple[tuple[str, str], ...]] = (
     ("scores", "Scores"),
     ("timeline", "Timeline"),
     ("switches", "Identity switches"),
@@ -78,7 +78,7 @@ def render(report: Report) -> str:
         policy=policy,
         style=Markup(style),
         script=Markup(script),
-        parts=[part for part in PARTS if part[0] not in report.lacks and (part[0] != "absent" or absent)],
+        parts=[(key, title) for key, title in PARTS if key not in report.lacks and (absent or key != "absent")],
         absent=absent,
         flags=_usable_flags(report),
         lead=_lead(report),
@@ -369,11 +369,13 @@ def _ceilings(report: Report) -> Iterator[dict[str, Any]]:
     before: float | None = None
     for stage in report.ceilings:
         cost = None if before is None else before - stage.filled
+        between = "" if stage.interval is None else f"{stage.interval[0]:.1f} to {stage.interval[1]:.1f}"
         yield {
             "name": stage.name,
             "filled": round(stage.filled, 1),
             "plain": round(stage.plain, 1),
             "cost": "" if cost is None else f"{cost:.1f}",
+            "between": between,
             "loss": 0.0 if cost is None else round(cost, 1),
         }
         before = stage.filled

@@ -12,6 +12,7 @@ from sushi_lg.data.frames import FrameSource, Picture
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import SushiError
 from sushi_lg.inspection.inline import at_height, data_url
+from sushi_lg.inspection.replay import Run
 from sushi_lg.inspection.report.records import Lack, Report, Scene
 
 _HEIGHT = 224  # pixels of a picture inside the page, at most
@@ -20,14 +21,12 @@ _GENTLY = 1.5  # enlarged at most: beyond that a page grows and shows nothing mo
 _Key = tuple[str, int, tuple[float, ...]]
 
 
-def with_pictures(
-    report: Report, sequences: dict[str, Sequence], open_pictures: Callable[[Sequence], FrameSource], budget: int
-) -> Report:
+def with_pictures(report: Report, run: Run, open_pictures: Callable[[Sequence], FrameSource], budget: int) -> Report:
     """Return a report with the pixels of its most important scenes.
 
     Args:
         report: without pixels.
-        sequences: by name.
+        run: that it is about.
         open_pictures: Returns the pictures of a whole sequence, or raises why there are none.
         budget: pictures at most.
     """
@@ -44,8 +43,8 @@ def with_pictures(
             if key[0] == name:
                 frames.setdefault(key[1], []).append(key)
         try:
-            source = open_pictures(sequences[name])
-            for frame, picture in _read(source, sequences[name].first - 1, sorted(frames)):
+            source = open_pictures(run.sequence(name))
+            for frame, picture in _read(source, run.sequence(name).first - 1, sorted(frames)):
                 urls |= {key: _cut(picture, key[2]) for key in frames[frame]}
         except SushiError as error:
             faults[name] = error
@@ -53,11 +52,11 @@ def with_pictures(
     if budget < 1:
         lacks["pictures"] = Lack("Pictures are left out by --pictures 0; boxes are drawn to scale.")
     elif faults:
-        error = next(iter(faults.values()))
+        fault = next(iter(faults.values()))
         which = "" if len(faults) == len(report.sequences) else f" of {', '.join(faults)}"
         lacks["pictures"] = Lack(
-            f"The pixels{which} are not at hand, so boxes are drawn to scale: {error.message}",
-            f"sushi-lg report {report.name} --frames FOLDER_OF_PICTURES_OR_VIDEOS",
+            f"The pixels{which} are not at hand, so boxes are drawn to scale: {fault.message}",
+            f"sushi-lg report {run.folder} --frames FOLDER_OF_PICTURES_OR_VIDEOS",
         )
     return replace(_placed(report, urls), lacks=lacks, num_pictures=len(urls))
 

@@ -224,11 +224,14 @@ class CeilingStage:
         name: what is perfect and what is learned.
         plain: HOTA with gaps open.
         filled: HOTA with gaps filled.
+        interval: of what it costs against the stage before, the middle 95 % of draws of sequences; None for the first
+            stage and with one sequence.
     """
 
     name: str
     plain: float
     filled: float
+    interval: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -320,6 +323,7 @@ class Report:
         hota: HOTA by sequence, in percent.
         switches: by sequence and frame; at most as many as are shown.
         num_switches: how many there are.
+        num_false: trajectories of which most boxes show nobody.
         people: of the ground truth, worst first; at most as many as are shown.
         num_people: how many there are to be found.
         mostly_lost: how many were found in less than a fifth of their frames.
@@ -343,6 +347,7 @@ class Report:
     hota: Mapping[str, float] = field(default_factory=dict)
     switches: tuple[Switch, ...] = ()
     num_switches: int = 0
+    num_false: int = 0
     people: tuple[Person, ...] = ()
     num_people: int = 0
     mostly_lost: int = 0
