@@ -6,6 +6,7 @@ A verb called ``some-verb`` is the function ``some_verb`` in ``sushi_lg/cli/some
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib
 import logging
 import os
@@ -34,6 +35,7 @@ VERBS: dict[str, str] = {
     "study": "Train many and test many: cross-domain matrices, ablations, what differs beyond chance.",
     "simulate": "Simulate people in scenes: pictures, ground truth, detections and descriptions.",
     "doctor": "Check a data set: what is wrong, where, and the fix.",
+    "inspect": "Say why two tracklets of a run were, or were not, joined.",
     "bench": "Measure speed and memory, and what bounds them.",
     "evaluate": "Score result files: HOTA, CLEAR and Identity, per sequence and combined.",
     "evaluate-semantics": "Score what was said about clips: captions, interactions and summaries.",
@@ -86,8 +88,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except BrokenPipeError:  # `sushi-lg ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-    except OSError as error:  # no space, no permission: the operating system's message names the file
-        _fail(f"{error}\n  fix: check the path, its permissions and the space left", SushiError.exit_code, debug)
+    except OSError as error:
+        _fail(_about_system(error), SushiError.exit_code, debug)
     except Exception as error:
         remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)
@@ -134,6 +136,20 @@ def _load(verb: str) -> Callable[..., None]:
 
 def _listed() -> None:
     """Stand in for a verb that is not the one called."""
+
+
+def _about_system(error: OSError) -> str:
+    """Return what the operating system says, with the file it is about, and what to do."""
+    if error.errno is None:
+        return f"{error}\n  fix: check the path, its permissions and the space left"
+    where = f"{error.filename}: " if error.filename is not None else ""
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        remedy = "make room, or choose another folder; no file is left half written, and the same command goes on"
+    elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+        remedy = "check the permissions, or choose another folder"
+    else:
+        remedy = "check the path, its permissions and the space left"
+    return f"{where}{os.strerror(error.errno)}\n  fix: {remedy}"
 
 
 def _fail(message: str, exit_code: int, debug: bool) -> None:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from sushi_lg.inspection.mistakes import Mistakes
     from sushi_lg.inspection.said import Said
 
+_MOST_OUTSIDE = 0.1  # of the boxes; people leave pictures, but not so many
+
 
 def draw(
     tracks: Annotated[Path, typer.Argument(metavar="TRACKS", help="DIR/tracks/NAME.parquet of `sushi-lg track`.")],
@@ -61,6 +63,7 @@ def draw(
         )
     if captions is not None and (errors or truth):
         raise DataError("--captions and --errors: both at once cannot be read", "draw two videos")
+    _tell_if_elsewhere(table, pictures, source)
     said = None if captions is None else _said(captions, table)
     mistakes = None
     if errors or truth:
@@ -88,6 +91,18 @@ def _range(tracks: Path, table: TrajectoryTable, frames: int) -> tuple[int, int]
             "name the pictures that were tracked, or run `sushi-lg track` again",
         )
     return first, length
+
+
+def _tell_if_elsewhere(table: TrajectoryTable, pictures: Path, source: FrameSource) -> None:
+    """Say so where many boxes lie outside of the pictures: they are of a video of another size."""
+    middle = table.boxes_ltwh[:, :2] + table.boxes_ltwh[:, 2:] / 2
+    outside = ((middle < 0) | (middle > (source.width, source.height))).any(axis=1)
+    if len(outside) and outside.mean() > _MOST_OUTSIDE:
+        typer.echo(
+            f"note: {outside.sum()} of {len(outside)} boxes lie outside of {pictures} "
+            f"({source.width}x{source.height}): are these the pictures that were tracked?",
+            err=True,
+        )
 
 
 def _tracks_in(folder: Path) -> str:

@@ -138,6 +138,8 @@ def split_of(names: list[str]) -> str | None:
     first = Path(absent[0]) if absent else Path()
     if absent and (len(names) > 1 or first.suffix or len(first.parts) > 1):
         raise DataError(f"no such file or folder: {', '.join(absent)}", _nearest(first))
+    if absent and not difflib.get_close_matches(absent[0], split_names(), n=1):
+        raise DataError(f"no such file, folder or split: {absent[0]}", _nearest(first))
     alone = Path(names[0])
     return names[0] if len(names) == 1 and (not alone.exists() or is_split(alone)) else None
 

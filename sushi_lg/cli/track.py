@@ -424,9 +424,11 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
     """
     import yaml
 
+    from sushi_lg.data.files import atomic_path
+
     _refuse_other_settings(folder, settings)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.yaml").write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
+    with atomic_path(folder / "config.yaml") as staged:
+        staged.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
 def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import logging
 import os
@@ -11,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _JUNK_NAMES = frozenset({".ds_store", "__macosx", "thumbs.db", "desktop.ini"})
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -18,18 +20,28 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
 
     A killed job or a full disk leaves the old file, or none, but never half a file. Parent folders are made.
+
+    Raises:
+        OSError: from the operating system; where there is no room or no permission it names ``path``.
     """
     target = Path(path)
     target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=target.parent, prefix=".staging-", suffix=target.suffix)
+    try:
+        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".staging-", suffix=target.suffix)
+    except OSError as error:
+        # nobody asked for a file called .staging-
+        raise OSError(error.errno, error.strerror, str(target)) from error
     os.close(handle)
     staged = Path(name)
     try:
         yield staged
         staged.chmod(0o666 & ~_umask())  # mkstemp makes private files; results should follow the user's umask
         os.replace(staged, target)
-    except BaseException:
+    except BaseException as error:
         staged.unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            # the system names no file, or the temporary one
+            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
         raise
 
 

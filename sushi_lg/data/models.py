@@ -20,6 +20,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from http.client import HTTPException, HTTPMessage, HTTPResponse
 from pathlib import Path
 from typing import IO, Any, TypeVar, cast
+from urllib.error import URLError
 from urllib.parse import urlsplit
 
 import yaml
@@ -244,7 +245,8 @@ def download(card: ModelCard, folder: Path | None = None, *, progress: Progress 
             with _open(card.url) as response, staged.open("wb") as handle:
                 digest = _receive(card, response, handle, progress)
         except (OSError, HTTPException, ValueError) as error:  # urllib's own errors are OSErrors
-            raise WeightsError(f"{card.name}: {card.url} cannot be fetched ({error})", _instruction(card)) from error
+            why = error.reason if type(error) is URLError else error  # it only wraps what the system says
+            raise WeightsError(f"{card.name}: {card.url} cannot be fetched ({why})", _instruction(card)) from error
         known = card.sha256 or _recorded_hash(target)
         if known is not None and digest != known:
             raise _other_hash(card, target, known, digest, f"what {card.url} now holds is not what was recorded; ")

@@ -498,7 +498,8 @@ def nearest_folder(path: Path) -> str:
 
 def _sequences_below(root: Path) -> str:
     below = sorted(str(p.parent.relative_to(root)) for p in root.glob("*/seqinfo.ini"))
-    below = below or sorted(str(p.parent.relative_to(root)) for p in root.glob("*/*/seqinfo.ini"))
+    for deeper in ("*/*/seqinfo.ini", "*/*/*/seqinfo.ini"):  # a data set, or the folder of several
+        below = below or sorted(str(p.parent.relative_to(root)) for p in root.glob(deeper))
     if below:
         return f"name a sequence inside it ({', '.join(below[:5])}{', ...' if len(below) > 5 else ''}) or a split"
     files = [path.name for path in root.iterdir() if path.is_file() and not path.name.startswith(".")]

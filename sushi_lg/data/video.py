@@ -299,4 +299,5 @@ def _unreadable(path: Path, error: Exception, frame: int | None = None) -> DataE
     if isinstance(error, FileNotFoundError):
         return DataError(f"{path}: no such file", "check the path")
     where = "" if frame is None else f" at frame {frame}"
-    return DataError(f"{path}: cannot be read{where} ({error})", "copy or encode the video again")
+    why = getattr(error, "strerror", None) or error  # without FFmpeg's nine-digit numbers
+    return DataError(f"{path}: cannot be read{where} ({why})", "copy or encode the video again")

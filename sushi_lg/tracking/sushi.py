@@ -44,7 +44,7 @@ from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, fill_gaps
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.stitch import stitch, window_ranges
-from sushi_lg.tracking.weights import load_state
+from sushi_lg.tracking.weights import load_state, unreadable_remedy
 
 _UNLIMITED = np.iinfo(np.int64).max
 _WINDOWS_ON_A_GPU = 8
@@ -324,7 +324,7 @@ def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
             text = (stored.metadata() or {}).get(_HEADER)
             tensors = {name: stored.get_tensor(name) for name in stored.keys()}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
+        raise WeightsError(f"{path}: not a safetensors file ({error})", unreadable_remedy(path)) from error
     if text is None:
         raise WeightsError(
             f"{path}: not weights of recipe sushi or lgmot",

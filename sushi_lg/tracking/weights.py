@@ -82,6 +82,13 @@ def weights_path(name: str | Path) -> Path:
     raise WeightsError(f"{name}: no such weights", f"give a .safetensors file; shipped: {known}")
 
 
+def unreadable_remedy(path: str | Path) -> str:
+    """Return what to do about weights that are no safetensors file."""
+    if Path(path).suffix in (".pth", ".pt", ".ckpt", ".pkl"):
+        return f"turn it into one: sushi-lg import-checkpoint {path} --out FILE.safetensors"
+    return "copy the file again"
+
+
 def load_tracker(path: str | Path, config: TrackerConfig | None = None) -> HierarchicalTracker:
     """Return a tracker with the weights of a file, in evaluation mode.
 
@@ -137,7 +144,7 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
             header = (file.metadata() or {}).get(_KEY)
             tensors = {name: file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})", "copy the file again") from error
+        raise WeightsError(f"{path}: not a safetensors file ({error})", unreadable_remedy(path)) from error
     if header is None:
         raise WeightsError(
             f"{path}: no header of this package", "weights of other projects come in through import-checkpoint"
