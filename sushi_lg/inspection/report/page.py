@@ -43,6 +43,7 @@ FLAGS: Final = (
 )
 _SURE: Final = 2.0  # above any probability
 _SHOWN_LINKS: Final = 8
+_LARGE: Final = 1500  # rows; from here on those out of sight are not laid out
 
 
 def write_report(path: str | Path, report: Report) -> Path:
@@ -106,6 +107,8 @@ def render(report: Report) -> str:
         ],
         levels=[_level(one) for one in report.levels],
         ceilings=list(_ceilings(report)),
+        ceiling_range=_ceiling_range(report),
+        is_large=sum(len(part.trajectories) for part in report.sequences) > _LARGE,
         words=[_words(numbers[one.sequence], one, rates[one.sequence]) for one in report.words],
         pictures=f"{report.num_pictures}" if report.num_pictures else "none",
     )
@@ -264,7 +267,7 @@ def _row_facts(one: Trajectory, frame_rate: float) -> Iterator[str]:
     for link in sorted(one.weak_links, key=lambda link: link.probability)[:_SHOWN_LINKS]:
         truth = {True: "; it was right", False: "; it was wrong", None: ""}[link.is_right]
         yield (
-            f"Link from frame {link.before + 1} to {link.frame + 1}: {100 * link.probability:.0f} % sure, "
+            f"Link from frame {link.before + 1} to {link.frame + 1}: {100 * link.probability:.1f} % sure, "
             f"made by level {link.level}{truth}."
         )
     if one.switches:
@@ -366,9 +369,15 @@ def _level(one: LevelQuality) -> dict[str, Any]:
 
 
 def _ceilings(report: Report) -> Iterator[dict[str, Any]]:
+    least, most = _ceiling_range(report)
+
+    def across(hota: float) -> str:
+        return _short(100 * (hota - least) / (most - least))
+
     before: float | None = None
     for stage in report.ceilings:
         cost = None if before is None else before - stage.filled
+        ends = sorted((stage.filled, stage.filled if before is None else before))
         between = "" if stage.interval is None else f"{stage.interval[0]:.1f} to {stage.interval[1]:.1f}"
         yield {
             "name": stage.name,
@@ -376,9 +385,18 @@ def _ceilings(report: Report) -> Iterator[dict[str, Any]]:
             "plain": round(stage.plain, 1),
             "cost": "" if cost is None else f"{cost:.1f}",
             "between": between,
-            "loss": 0.0 if cost is None else round(cost, 1),
+            "at": across(stage.filled),
+            "from": across(ends[0]),
+            "to": across(ends[1]),
+            "is_loss": cost is not None and cost > 0,
         }
         before = stage.filled
+
+
+def _ceiling_range(report: Report) -> tuple[int, int]:
+    """Return the ends of the scale: tens around all stages."""
+    values = [stage.filled for stage in report.ceilings] or [0.0, 100.0]
+    return 10 * int(min(values) // 10), min(10 * int(max(values) // 10) + 10, 100)
 
 
 # --------------------------------------------------------------------------------------------------------------- words

@@ -15,7 +15,7 @@ from sushi_lg.inspection.inline import region_around
 from sushi_lg.inspection.report.records import Box, Scene, SceneBox, Trajectory
 
 _SWITCH_MARGIN, _PERSON_MARGIN = 0.5, 0.15  # of a box, shown around it
-_SWITCH_SHAPE = 0.9  # width by height of the pictures of a switch
+_SWITCH_SHAPE, _ONE_SHAPE, _MANY_SHAPE = 0.9, 0.55, 1.25  # width by height of what is shown of a frame
 _FAR = 3.0  # heights: a person who moved farther is shown in two places
 _MOST_BOXES = 24  # of a scene
 
@@ -45,7 +45,8 @@ class SceneMaker:
         inside = [self._is_inside(box) for box in boxes]
         if not any(inside):
             return None
-        region = region_around(boxes[inside], self._size, _PERSON_MARGIN)
+        shape = _ONE_SHAPE if len(track_ids) == 1 else _MANY_SHAPE
+        region = region_around(boxes[inside], self._size, _PERSON_MARGIN, shape)
         return self._scene(frame, region, track_ids, others=False)
 
     def of_switch(

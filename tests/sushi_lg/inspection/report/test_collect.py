@@ -107,6 +107,21 @@ def test_other_weights_are_no_obstacle(changed: Path) -> None:
     assert "not the weights" in made.lacks["links"].reason and made.scores and made.sequences[0].trajectories
 
 
+def test_a_published_recipe_is_no_obstacle(changed: Path) -> None:
+    path = changed / "config.yaml"
+    path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "recipe": "sushi", "is_published": True}))
+    made = collect(open_run(changed))
+    assert "recipe sushi cannot be replayed" in made.lacks["levels"].reason and made.lacks["levels"].command
+    assert made.scores and made.switches == collect(open_run(changed), with_replay=False).switches
+
+
+def test_results_that_were_changed_afterwards_are_refused(changed: Path) -> None:
+    path = changed / "tracks" / "one.txt"
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[1:]))
+    with pytest.raises(DataError, match=r"one\.txt: other rows than one\.parquet"):
+        collect(open_run(changed), with_replay=False)
+
+
 def test_a_sequence_that_cannot_be_tracked_again_is_named(changed: Path) -> None:
     detections = changed.parent / "data" / "two" / "det" / "toy.txt"
     detections.write_text("1,-1,10,10,20,50,0.01,-1,-1,-1\n")

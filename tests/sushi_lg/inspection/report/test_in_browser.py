@@ -217,7 +217,7 @@ def test_arrows_go_from_row_to_row(visit: Visit) -> None:
     assert visit.focused() == "t0-2"
     page.keyboard.press("Enter")
     assert page.locator("#t0-2").get_attribute("open") is not None
-    assert "41 % sure, made by level 4; it was wrong" in (page.locator("#t0-2 .facts").text_content() or "")
+    assert "41.0 % sure, made by level 4; it was wrong" in (page.locator("#t0-2 .facts").text_content() or "")
     for key, row in (("End", "t0-3"), ("ArrowDown", "t0-3"), ("Home", "t0-1"), ("ArrowUp", "t0-1")):
         page.keyboard.press(key)
         assert visit.focused() == row

@@ -91,6 +91,6 @@ def test_numbers_of_the_page() -> None:
         and "2 sequences, 90 frames, 5 trajectories, 152 boxes of which 10 were filled in" in text
     )
     assert "97.5 % 78 of 80" in text and "78.0 % 78 of 100" in text and "65.0 % 78 of 120" in text
-    assert "41 % sure, made by level 4; it was wrong" in text
+    assert "41.0 % sure, made by level 4; it was wrong" in text
     assert "missed in 30 of 40 frames, longest from 1 to 21, in 2 trajectories" in text and "never found" in text
     assert "talks to" in text and "and the other way round" in text
