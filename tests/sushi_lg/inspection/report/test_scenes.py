@@ -23,7 +23,7 @@ def maker(*boxes: tuple[int, float, float]) -> SceneMaker:
 
 def test_people_are_shown_alone_with_some_room() -> None:
     scene = maker((1, 100, 100), (2, 120, 100)).of_people(0, (1,))
-    assert scene is not None and scene.region == (85, 85, 70, 130)
+    assert scene is not None and scene.region == (84, 85, 72, 130)
     assert [(one.track_id, one.is_subject) for one in scene.boxes] == [(1, True)]
 
 
