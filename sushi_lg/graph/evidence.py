@@ -10,7 +10,7 @@ Shapes: N detections, M tracklets, E edges, H velocity windows, K history offset
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import torch
@@ -125,38 +125,45 @@ class EvidenceBuilder:
         self.in_parts = in_parts
         self.num_frames = num_frames
 
-    def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
-        """Return the candidates of a level."""
-        config = self.config
+    def measure(self, detections: Detections, tracklets: Tracklets) -> PairCosts:
+        """Return what decides which tracklets are asked about."""
         with stage("features"):
             start, end, fits = self._ends(detections, tracklets)
-            summary = _summary(detections, tracklets, self.overlap)
             looks = self.looks
             of_tracklets = None if looks is None else tracklet_looks(looks, tracklets)
-        takes_part = (tracklets.length >= self.min_length) | tracklets.is_part
-        if free_to_look(takes_part):
-            eligible = torch.nonzero(takes_part).squeeze(1)
-        else:  # as many places as tracklets; those left over take no part in any pair
-            eligible = rows_of(takes_part, len(tracklets))
-        low, high = successors_within_gap(tracklets, eligible, self.max_gap)
-        eligible = eligible.clamp(max=len(tracklets) - 1)
         boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
-        path = crowd_path(detections, tracklets, boxes, self.num_frames)
         # Parts of a second look count as what they were cut from: only then can a short one change sides.
         whole = tracklets.uncut
-        length = whole.length[whole.member_of[tracklets.first[eligible]]]
+        return PairCosts(
+            config=self.config,
+            tracklets=tracklets,
+            takes_part=(tracklets.length >= self.min_length) | tracklets.is_part,
+            length=whole.length[whole.member_of[tracklets.first]],
+            min_longer=self.min_longer,
+            start=start,
+            end=end,
+            fits=fits,
+            path=crowd_path(detections, tracklets, boxes, self.num_frames),
+            looks=looks,
+            of_tracklets=of_tracklets,
+        )
+
+    def __call__(self, detections: Detections, tracklets: Tracklets) -> LevelGraph:
+        """Return the candidates of a level."""
+        config, looks = self.config, self.looks
+        costs = self.measure(detections, tracklets)
+        start, end, fits, path, of_tracklets = costs.start, costs.end, costs.fits, costs.path, costs.of_tracklets
+        with stage("features"):
+            summary = _summary(detections, tracklets, self.overlap)
+        if free_to_look(costs.takes_part):
+            eligible = torch.nonzero(costs.takes_part).squeeze(1)
+        else:  # as many places as tracklets; those left over take no part in any pair
+            eligible = rows_of(costs.takes_part, len(tracklets))
+        low, high = successors_within_gap(tracklets, eligible, self.max_gap)
+        eligible = eligible.clamp(max=len(tracklets) - 1)
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
-            from_node, to_node = eligible[earlier], eligible[later]
-            values = _motion_cost(config, tracklets, start, end, path, from_node, to_node)
-            if looks is not None and of_tracklets is not None:
-                values = _with_appearance(config, values, looks, of_tracklets, tracklets, from_node, to_node)
-            if self.min_longer > 1:
-                longer = torch.maximum(length[earlier], length[later])
-                values = values.masked_fill(longer < self.min_longer, torch.inf)
-            if tracklets.was_cut:  # what a second look cut apart can always be joined again
-                values = values.masked_fill(tracklets.successor[from_node] == to_node, 0.0)
-            return values[:, None]
+            return costs(eligible[earlier], eligible[later])[:, None]
 
         with stage("candidates"), torch.no_grad():  # which pairs are asked about is nothing to learn from
             pairs, measured, _, considered = nearest_pairs(
@@ -215,41 +222,121 @@ class EvidenceBuilder:
         return start, end, (at_start, at_end)
 
 
-def _motion_cost(
-    config: EvidenceConfig,
-    tracklets: Tracklets,
-    start: EndState,
-    end: EndState,
-    path: Tensor,
-    earlier: Tensor,
-    later: Tensor,
-) -> Tensor:
-    """Return the smallest distance over all motion hypotheses, in box heights; infinite outside the gate."""
-    gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
-    from_box, to_box = end.boxes[earlier], start.boxes[later]
-    height = (from_box[:, 3] * to_box[:, 3]).sqrt()
-    displacement = to_box[:, :2] - from_box[:, :2]
-    size = (to_box[:, 3] / from_box[:, 3]).log().abs()
-    root = gap.sqrt()
-    gate = config.gate_base + config.gate_growth * root
-    clip = tracklets.clip[earlier]
-    drift = path[clip, tracklets.first_frame[later]] - path[clip, tracklets.last_frame[earlier]]
-    # No hypothesis moves anybody further than its speed allows: most pairs of a crowd are ruled out by that alone.
-    reach = torch.maximum(end.top_speed[earlier], start.top_speed[later]) * gap
-    reach = torch.maximum(reach, _length(drift))
-    possible = (_length(displacement) <= 1.0001 * (gate * height + reach) + 1e-3) & (size <= config.gate_size)
-    rows = torch.nonzero(possible).squeeze(1) if free_to_look(possible) else slice(None)
-    cost = torch.full_like(gap, torch.inf)
-    earlier, later, displacement, gap = earlier[rows], later[rows], displacement[rows], gap[rows]
-    squared = torch.minimum(displacement.square().sum(dim=1), (displacement - drift[rows]).square().sum(dim=1))
-    for window in range(end.velocity.shape[0]):
-        for velocity in (end.velocity[window][earlier], start.velocity[window][later]):
-            squared = torch.minimum(squared, (displacement - velocity * gap[:, None]).square().sum(dim=1))
-    distance, root = squared.sqrt() / height[rows], root[rows]
-    # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
-    relative = (distance + 0.5 * size[rows]) / (1 + 0.3 * root) + 0.02 * root
-    cost[rows] = relative.masked_fill(~possible[rows] | (distance > gate[rows]), torch.inf)
-    return cost
+@dataclass(frozen=True)
+class Motion:
+    """What a cost by motion is made of, for P pairs.
+
+    Attributes:
+        gap: (P,) float32, frames from the end of the earlier to the start of the later.
+        height: (P,) pixels, geometric mean of both boxes' heights.
+        displacement: (P, 2) pixels, between the centres of both boxes.
+        drift: (P, 2) pixels that the crowd moved meanwhile.
+        size: (P,) difference of log heights.
+        gate: (P,) box heights that a hypothesis may miss by.
+        reach: (P,) pixels, the farthest that any hypothesis moves anybody.
+        possible: (P,) bool, neither too far for all hypotheses nor of too different a size.
+    """
+
+    gap: Tensor
+    height: Tensor
+    displacement: Tensor
+    drift: Tensor
+    size: Tensor
+    gate: Tensor
+    reach: Tensor
+    possible: Tensor
+
+
+@dataclass(frozen=True)
+class PairCosts:
+    """What decides which pairs of tracklets of a level are asked about.
+
+    Attributes:
+        config: what is measured.
+        tracklets: M tracklets.
+        takes_part: (M,) bool, whether a tracklet may be joined at this level.
+        length: (M,) int64, detections of each; of parts, of what they were cut from.
+        min_longer: detections the longer of two must have.
+        start: of every tracklet.
+        end: likewise.
+        fits: lines at both ends.
+        path: of the crowd, see ``crowd_path``.
+        looks: of the detections, or None.
+        of_tracklets: looks of the tracklets, or None.
+    """
+
+    config: EvidenceConfig
+    tracklets: Tracklets
+    takes_part: Tensor
+    length: Tensor
+    min_longer: int
+    start: EndState
+    end: EndState
+    fits: Fits
+    path: Tensor
+    looks: Looks | None
+    of_tracklets: TrackletLooks | None
+
+    def __call__(self, earlier: Tensor, later: Tensor) -> Tensor:
+        """Return (P,) costs of the pairs ``earlier`` (P,) and ``later`` (P,) int64; infinite where impossible."""
+        values = self.by_motion(earlier, later)
+        if self.looks is not None and self.of_tracklets is not None:
+            values = _with_appearance(
+                self.config, values, self.looks, self.of_tracklets, self.tracklets, earlier, later
+            )
+        if self.min_longer > 1:
+            longer = torch.maximum(self.length[earlier], self.length[later])
+            values = values.masked_fill(longer < self.min_longer, torch.inf)
+        if self.tracklets.was_cut:  # what a second look cut apart can always be joined again
+            values = values.masked_fill(self.tracklets.successor[earlier] == later, 0.0)
+        return values
+
+    def by_motion(self, earlier: Tensor, later: Tensor) -> Tensor:
+        """Return (P,) the smallest distance over all hypotheses, in box heights; infinite outside the gate."""
+        motion = self.motion(earlier, later)
+        rows = torch.nonzero(motion.possible).squeeze(1) if free_to_look(motion.possible) else slice(None)
+        cost = torch.full_like(motion.gap, torch.inf)
+        squared = None
+        for _, miss in self.misses(motion, earlier, later, rows):
+            square = miss.square().sum(dim=1)
+            squared = square if squared is None else torch.minimum(squared, square)
+        assert squared is not None
+        distance, root = squared.sqrt() / motion.height[rows], motion.gap[rows].sqrt()
+        # Longer gaps compete with shorter ones: distance is weighed against what the gate allows at that gap.
+        relative = (distance + 0.5 * motion.size[rows]) / (1 + 0.3 * root) + 0.02 * root
+        cost[rows] = relative.masked_fill(~motion.possible[rows] | (distance > motion.gate[rows]), torch.inf)
+        return cost
+
+    def motion(self, earlier: Tensor, later: Tensor) -> Motion:
+        """Return what the cost by motion is made of."""
+        tracklets, config = self.tracklets, self.config
+        gap = (tracklets.first_frame[later] - tracklets.last_frame[earlier]).to(torch.float32)
+        from_box, to_box = self.end.boxes[earlier], self.start.boxes[later]
+        height = (from_box[:, 3] * to_box[:, 3]).sqrt()
+        displacement = to_box[:, :2] - from_box[:, :2]
+        size = (to_box[:, 3] / from_box[:, 3]).log().abs()
+        gate = config.gate_base + config.gate_growth * gap.sqrt()
+        clip = tracklets.clip[earlier]
+        drift = self.path[clip, tracklets.first_frame[later]] - self.path[clip, tracklets.last_frame[earlier]]
+        # No hypothesis moves anybody further than its speed allows: most pairs of a crowd are ruled out by that alone.
+        reach = torch.maximum(self.end.top_speed[earlier], self.start.top_speed[later]) * gap
+        reach = torch.maximum(reach, _length(drift))
+        near = _length(displacement) <= 1.0001 * (gate * height + reach) + 1e-3
+        return Motion(gap, height, displacement, drift, size, gate, reach, near & (size <= config.gate_size))
+
+    def misses(
+        self, motion: Motion, earlier: Tensor, later: Tensor, rows: slice | Tensor
+    ) -> Iterator[tuple[str, Tensor]]:
+        """Yield every hypothesis by its name, and (R, 2) pixels by which it misses, for the pairs ``rows``."""
+        earlier, later, displacement, gap = earlier[rows], later[rows], motion.displacement[rows], motion.gap[rows]
+        yield "stands still", displacement
+        yield "moves with the crowd", displacement - motion.drift[rows]
+        for window, count in enumerate(self.config.windows):
+            for name, velocity in (
+                (f"goes on as in its last {count} detections", self.end.velocity[window][earlier]),
+                (f"came as in its first {count} detections", self.start.velocity[window][later]),
+            ):
+                yield name, displacement - velocity * gap[:, None]
 
 
 def _with_appearance(
@@ -274,6 +361,29 @@ def _with_appearance(
 
 def _length(vectors: Tensor) -> Tensor:
     return (vectors[:, 0].square() + vectors[:, 1].square()).sqrt()
+
+
+def edge_feature_groups(config: EvidenceConfig) -> dict[str, list[int]]:
+    """Return what the columns of ``edge_features`` are about: names for people, and columns, each in one group."""
+    singles = [
+        ("length of the gap", 3),
+        ("distance", 3),
+        ("size", 2),
+        ("overlap of the boxes", 2),
+        ("confidence", 2),
+        ("distance", 1),
+        ("movement of the crowd", 5),
+        ("usual size and confidence", 3),
+        ("restlessness of the size", 2),
+    ]
+    steps = [(f"motion over {count} detections", 11) for count in config.windows]
+    steps += [(f"undisturbed line over {count} detections", 10) for count in config.clean_windows]
+    groups: dict[str, list[int]] = {}
+    column = 0
+    for name, width in (*singles, *steps):
+        groups.setdefault(name, []).extend(range(column, column + width))
+        column += width
+    return groups
 
 
 def edge_features(

@@ -13,17 +13,6 @@ from sushi_lg.errors import ConfigError, DataError, WeightsError
 from sushi_lg.inspection.replay import open_run, replay
 
 
-@pytest.fixture(scope="module")
-def tracked(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the folder of a run over two toy sequences; treat it as read-only."""
-    root = tmp_path_factory.mktemp("tracked")
-    split = write_world(root / "data", ("one", "two"))
-    with pytest.raises(SystemExit) as stop:
-        main(["track", str(split), "--data", str(root / "data"), "--out", str(root / "run"), "workers=1"])
-    assert stop.value.code == 0
-    return root / "run"
-
-
 @pytest.fixture
 def run_folder(tracked: Path, tmp_path: Path) -> Path:
     """Return a copy that may be changed."""
