@@ -9,7 +9,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from documented import ROOT, links, pages
+from documented import ROOT, blocks, links, pages
 
 from sushi_lg.cli.app import VERBS
 
@@ -91,6 +91,24 @@ def test_files_that_are_named_exist() -> None:
         named = re.findall(r"`((?:configs|scripts|sushi_lg|semantic|tests|benchmarks)/[\w./-]*[\w/])`", text)
         absent = [name for name in named if not (ROOT / name).exists()]
         assert not absent, f"{page.name} names {absent}"
+
+
+def test_every_table_of_the_results_says_how_it_is_made() -> None:
+    reproduce = (ROOT / "docs" / "reproduce.md").read_text(encoding="utf-8")
+    parts = (ROOT / "docs" / "results.md").read_text(encoding="utf-8").split("\n## ")[1:]
+    with_tables = [part.partition("\n")[0] for part in parts if "|---|" in part]
+    assert len(with_tables) > 5
+    for heading in with_tables:
+        anchor = re.sub(r"[^\w -]", "", heading).lower().replace(" ", "-")
+        assert f"(results.md#{anchor})" in reproduce, f"docs/reproduce.md has no command for {heading!r}"
+
+
+def test_messages_are_shown_on_one_page_only() -> None:
+    """Blocks of ``console`` are made again by test_troubleshooting.py, and not looked at by test_commands.py."""
+    shown = {page.stem for page in pages() for block in blocks(page) if block.language == "console"}
+    assert shown <= {"troubleshooting"}
+    languages = {block.language for page in pages() for block in blocks(page)}
+    assert languages <= {"bash", "console", "python", "yaml", "ini", "text"}, "commands stand in blocks of bash"
 
 
 def test_names_of_settings_exist() -> None:
