@@ -12,6 +12,13 @@
   show(theme.value);
   theme.addEventListener("change", () => { show(theme.value); remember(theme.value); });
 
+  // What is jumped to, or focused, stays clear of the bar on top.
+  const bar = one(".bar");
+  const clear = () => {
+    page.style.scrollPaddingTop = (getComputedStyle(bar).position === "sticky" ? bar.offsetHeight + 12 : 12) + "px";
+  };
+  new ResizeObserver(clear).observe(bar);
+
   // Filters
   const form = one("#filters");
   const rows = all(".row");

@@ -236,6 +236,18 @@ def test_a_link_opens_a_row_that_a_filter_hides(visit: Visit) -> None:
     assert page.locator("#count").text_content() == "5 of 5 trajectories"
 
 
+@pytest.mark.parametrize("width", [1200, 800])
+def test_what_is_jumped_to_is_not_below_the_bar(visit: Visit, width: int) -> None:
+    page = visit.page
+    page.set_viewport_size({"width": width, "height": 600})
+    page.emulate_media(reduced_motion="reduce")
+    page.click("nav a[href='#switches']")
+    page.wait_for_timeout(100)
+    bar, title = page.locator(".bar").bounding_box(), page.locator("#h-switches").bounding_box()
+    assert bar is not None and title is not None and bar["y"] == 0
+    assert title["y"] >= bar["height"]
+
+
 def test_colours_follow_the_system_until_the_reader_chooses(visit: Visit) -> None:
     def ground() -> str:
         return str(visit.page.evaluate("getComputedStyle(document.body).backgroundColor"))
