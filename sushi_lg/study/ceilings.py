@@ -139,6 +139,7 @@ def save_cost_figure(stages: Sequence[Stage], paths: Sequence[Path], title: str)
                     [before - cost.interval.high, before - cost.interval.low], [place] * 2, color="black", linewidth=1.2
                 )
             note = f"{cost.hota:.1f}" if cost.lost is None else f"{cost.hota:.1f}   lost {lost_text(cost)}"
+            note = note.replace("-", "−")
             right = max(
                 cost.hota + max(lost, 0.0), 0 if cost.interval is None else cost.hota + lost - cost.interval.low
             )
