@@ -18,6 +18,6 @@ def on_page_markdown(markdown: str, **_: Any) -> str:  # noqa: ANN401 - what mkd
 
 def _path(match: re.Match[str]) -> str:
     text, path = match["text"], match["path"].removeprefix("../")
-    if text.strip("`") == path:
+    if text.strip("`/") == path.rstrip("/"):
         return f"`{path}`"
     return f"{text} (`{path}`)"

@@ -207,9 +207,10 @@ def draw_steps(tracked: Tracked, choice: Choice, path: Path) -> None:
         line = choice.probability[:, place]
         colour = _colour_of(place, count)
         axis.plot(steps, line, "-o", color=colour, linewidth=2)
-        if place == count - 1 or line[-1] > 0.02:
+        if line[0] > 0.05:
+            letter = _letter(place, count)
             axis.annotate(
-                _letter(place, count), (steps[-1], line[-1]), (8, -4), textcoords="offset points", color=colour
+                letter, (1, line[0]), (-8, 0), textcoords="offset points", color=colour, ha="right", va="center"
             )
     threshold = tracked.tracker.config.levels[choice.level].threshold
     axis.axhline(threshold, color=GREY, linestyle="--", linewidth=1)

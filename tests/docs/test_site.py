@@ -117,3 +117,15 @@ def test_names_of_settings_exist() -> None:
         for name in re.findall(r"--config ([\w/]+)(?![\w/.])", page.read_text(encoding="utf-8")):
             if name != "FILE":
                 assert (ROOT / "configs" / f"{name}.yaml").is_file(), f"{page.name}: --config {name}"
+
+
+def test_lists_are_read_as_on_a_code_host(site: Path) -> None:
+    """Readers differ in how far nested items have to be indented, and where blank lines have to stand."""
+    from markdown_it import MarkdownIt
+
+    for page in pages()[1:]:
+        here = MarkdownIt().enable("table").render(page.read_text(encoding="utf-8")).count("<li>")
+        article = (
+            (site / f"{page.stem}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article")
+        )
+        assert article[0].count("<li>") == here, f"{page.name}: indent nested items by four, a blank line before lists"
