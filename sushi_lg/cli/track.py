@@ -414,6 +414,7 @@ def _open_sources(
 
 _OWN_NAMES = ("tracks", "appearance")  # folders beside those of sequences
 # Say which rows and sequences take part and where files lie, not how they are tracked.
+_MOST_SHOWN = 5
 _NO_MATTER = ("on_bad_row", "missing", "absent", "galleries")
 
 
@@ -431,6 +432,18 @@ def _claim(folder: Path, settings: dict[str, Any]) -> None:
         staged.write_text(yaml.safe_dump(settings, sort_keys=False), encoding="utf-8")
 
 
+def _differing(before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """Return the keys that differ; those of the recipe as one writes them on the command line."""
+    found = []
+    for key in {*before, *now}:
+        one, other = before.get(key), now.get(key)
+        if isinstance(one, dict) and isinstance(other, dict) and key != "appearance":
+            found += [inner if key == "settings" else f"{key}.{inner}" for inner in _differing(one, other)]
+        elif one != other:
+            found.append(key)
+    return found
+
+
 def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Stop where a folder holds results of other settings."""
     import yaml
@@ -441,9 +454,12 @@ def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     before = yaml.safe_load(path.read_text(encoding="utf-8"))
     now = yaml.safe_load(yaml.safe_dump(settings))
     before = before if isinstance(before, dict) else {}
-    differ = [key for key in {*before, *now} - {*_NO_MATTER} if before.get(key) != now.get(key)]
+    kept = [{key: value for key, value in one.items() if key not in _NO_MATTER} for one in (before, now)]
+    differ = sorted(_differing(kept[0], kept[1]))
     if differ:
+        more = len(differ) - _MOST_SHOWN
+        shown = ", ".join(differ[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
         raise ConfigError(
-            f"{folder}: holds results of other settings ({path}; {', '.join(sorted(differ))} differ)",
+            f"{folder}: holds results of other settings ({path}; {shown} differ)",
             f"choose another --out, or remove {folder / 'tracks'}; what was seen in pictures is kept",
         )

@@ -138,7 +138,8 @@ def read_table(
     table, faults = examine_table(path, kind, sequence_length=sequence_length)
     if faults and on_bad_row == "error":
         first = faults[0]
-        more = f" ({len(faults) - 1} more bad rows follow)" if len(faults) > 1 else ""
+        others = len(faults) - 1
+        more = f" ({others} more bad row{'s follow' if others > 1 else ' follows'})" if others else ""
         raise DataError(f"{path}:{first.line}: {first.fault}{more}", first.remedy)
     for note in table.notes:
         warn_once(logger, f"{path}: {note}")

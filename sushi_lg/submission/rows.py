@@ -59,6 +59,7 @@ def check_file(name: str, data: bytes, *, length: int | None = None, may_be_empt
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         return FileCheck(name, 0, 0, 0, [*faults, f"{name}:{line}: is no UTF-8 text"], [])
+    text = text.replace("\r\n", "\n")  # told once, not again with every row
     if not text:
         return FileCheck(name, 0, 0, 0, [] if may_be_empty else [f"{name}: is empty"], [])
     if not text.endswith("\n"):

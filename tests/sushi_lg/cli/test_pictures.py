@@ -221,7 +221,7 @@ def test_other_settings_are_refused_before_the_work(
         (["--detector", "other"], "detections"),
         (["--detector", "squares", "--embedder", "none"], "appearance"),
         (["--detector", "squares", "--camera", "none"], "camera"),
-        (["--detector", "squares", "output.min_length=4"], "settings"),
+        (["--detector", "squares", "output.min_length=4"], "output.min_length"),
     ]:
         assert run(*words, *more) == CONFIG
         error = capsys.readouterr().err

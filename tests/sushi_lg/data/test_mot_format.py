@@ -84,7 +84,7 @@ def test_bad_first_row_does_not_decide_the_columns(tmp_path: Path) -> None:
 
 def test_error_tells_how_many_more_follow(tmp_path: Path) -> None:
     path = _file(tmp_path, "0,1,1,1,1,1,1\n0,2,1,1,1,1,1\n1,1,1,1,1,1,1\n")
-    with pytest.raises(DataError, match=r"frame 0.*\(1 more bad rows follow\)"):
+    with pytest.raises(DataError, match=r"frame 0.*\(1 more bad row follows\)"):
         read_table(path)
 
 
