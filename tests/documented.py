@@ -11,7 +11,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 _FENCE = re.compile(r"^(?P<mark>`{3,})(?P<info>[^\n`]*)\n(?P<body>.*?)^(?P=mark)\s*$", re.MULTILINE | re.DOTALL)
 _CODE = re.compile(r"(?<!`)`([^`\n]+)`(?!`)")
-_COMMENT = re.compile(r"(^|\s)#(\s.*)?$")
+_QUOTED_OR_COMMENT = re.compile(r"""'[^']*'|"[^"]*"|(?:^|(?<=\s))\#.*""")
 _LINK = re.compile(r"(?<!\\)\[(?:[^\[\]]|\[[^\]]*\])*\]\((?P<target>[^()\s]+)\)")
 
 
@@ -29,8 +29,12 @@ class Block:
     def commands(self) -> list[str]:
         """Commands, one a line: joined where they go on, without comments and without ``.venv/bin/``."""
         joined = re.sub(r"\\\n\s*", " ", self.text)
-        lines = (" ".join(_COMMENT.sub("", line).split()) for line in joined.splitlines())
+        lines = (" ".join(_without_comment(line).split()) for line in joined.splitlines())
         return [line.replace(".venv/bin/sushi-lg", "sushi-lg") for line in lines if line]
+
+
+def _without_comment(line: str) -> str:
+    return _QUOTED_OR_COMMENT.sub(lambda match: "" if match[0].startswith("#") else match[0], line)
 
 
 def pages() -> list[Path]:

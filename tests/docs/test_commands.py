@@ -154,3 +154,11 @@ def _small(step: dict[str, str]) -> str:
     if "without_weights" in step and not WEIGHTS.is_dir():
         return step["without_weights"]
     return step.get("prepare") or step.get("instead", step.get("command", ""))
+
+
+def test_commands_are_cut_out_as_they_are_copied() -> None:
+    text = (
+        "# only words\n\na b   # what it does\nc \\\n    --d 'e # f' \\\n    g\n.venv/bin/sushi-lg x\n.venv/bin/pip y\n"
+    )
+    cut = Block(Path("page.md"), 1, "bash", "", text).commands
+    assert cut == ["a b", "c --d 'e # f' g", "sushi-lg x", ".venv/bin/pip y"]

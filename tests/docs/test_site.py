@@ -80,8 +80,9 @@ def test_links_of_the_checkout_resolve(site: Path) -> None:
 
 
 def test_every_verb_is_documented() -> None:
-    text = "\n".join(page.read_text(encoding="utf-8") for page in pages())
-    absent = [verb for verb in VERBS if not re.search(rf"sushi-lg {verb}\b|`{verb}`", text)]
+    written = [page for page in pages() if page.stem != "command_line"]  # which is made from the application
+    text = "\n".join(page.read_text(encoding="utf-8") for page in written)
+    absent = [verb for verb in VERBS if not re.search(rf"sushi-lg {verb}\b", text)]
     assert not absent, f"nowhere in README.md or docs: {absent}"
 
 
