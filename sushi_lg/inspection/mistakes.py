@@ -103,6 +103,10 @@ class Mistakes:
         # a later switch of the same trajectory takes the place of an earlier one
         switched = {int(events.track_id[e]): int(events.previous_track_id[e]) for e in np.flatnonzero(recent)}
         labels: list[tuple[str, NDArray[np.float64], Colour]] = []
+        for row in missed:  # below the boxes there are
+            box = self.truth_boxes_ltwh[row] * factor
+            draw_miss(picture, box, unit)
+            labels.append(("missed", box, _MISS))
         for row in rows:
             box, track_id = table.boxes_ltwh[row] * factor, int(table.track_id[row])
             if int(row) in invented:
@@ -114,10 +118,6 @@ class Mistakes:
             else:
                 _outline(picture, box, unit, 1.4, _RIGHT, 0.75)
                 labels.append((str(track_id), box, _RIGHT))
-        for row in missed:
-            box = self.truth_boxes_ltwh[row] * factor
-            draw_miss(picture, box, unit)
-            labels.append(("missed", box, _MISS))
         labels.sort(key=lambda label: label[2] == _RIGHT)  # what is wrong gets the better places
         for text, box, colour in labels:
             size = unit if colour != _RIGHT else 0.75 * unit
