@@ -46,7 +46,7 @@ def report(
     from sushi_lg.cli.pictures import pictures_of
     from sushi_lg.inspection.replay import open_run
     from sushi_lg.inspection.report.collect import Limits, collect
-    from sushi_lg.inspection.report.page import write_report
+    from sushi_lg.inspection.report.page import absent_parts, write_report
     from sushi_lg.inspection.report.pictures import with_pictures
 
     run = open_run(folder, data)
@@ -63,10 +63,14 @@ def report(
     made = with_pictures(made, run, lambda one: pictures_of(one, frames, "error"), pictures)
     path = write_report(out or folder / "report.html", made)
     shown = sum(len(part.trajectories) for part in made.sequences)
-    for key, lack in made.lacks.items():
-        typer.echo(f"note: {key}: {lack.reason}" + (f" {lack.command}" if lack.command else ""), err=True)
+    partly = (("Error bars", "interval"), ("Pixels", "pictures"))
+    partial = [(title, made.lacks[key]) for title, key in partly if key in made.lacks]
+    for titles, lack in [*absent_parts(made), *partial]:
+        typer.echo(f"not shown: {titles}. {lack.reason}", err=True)
+        if lack.command:
+            typer.echo(f"  see it with: {lack.command}", err=True)
     typer.echo(
-        f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB: {shown} trajectories, {len(made.switches)} identity "
+        f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB: {shown} trajectories, {len(made.switches)} identity "
         f"switches, {made.num_pictures} pictures)"
     )
 
@@ -83,7 +87,6 @@ def _words(folder: Path, name: str) -> Words | None:
     if not path.is_file():
         return None
     _, semantics = read_semantics(path)
-
     acts, mutual = each_once(semantics.interactions)
 
     def said(sentence: Sentence) -> Said:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import platform
+import shlex
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
@@ -89,6 +90,7 @@ def collect(
         DataError: a file of the run cannot be read.
     """
     limits = limits or Limits()
+    folder = shlex.quote(str(run.folder))  # readers copy commands, and folders may have any name
     lacks: dict[str, Lack] = {}
     notes: list[str] = []
     quality: list[list[LevelQuality]] = []
@@ -96,7 +98,7 @@ def collect(
     parts: list[SequencePart] = []
     switches: list[Switch] = []
     people: list[Person] = []
-    unknown = None if with_replay else Lack("Left out by --no-replay.", f"sushi-lg report {run.folder}")
+    unknown = None if with_replay else Lack("Left out by --no-replay.", f"sushi-lg report {folder}")
     unknown = unknown or _unknown_tracker(run)
     failed: dict[str, SushiError] = {}
     for number, name in enumerate(run.names):
@@ -119,7 +121,7 @@ def collect(
     if not scorable:
         nothing = Lack(
             "None of the sequences has ground truth (gt/gt.txt).",
-            f"sushi-lg report {run.folder} --data FOLDER_WITH_GROUND_TRUTH",
+            f"sushi-lg report {folder} --data FOLDER_WITH_GROUND_TRUTH",
         )
         lacks |= {key: nothing for key in ("scores", "switches", "mistakes", "levels")}
     scores: tuple[Score, ...] = ()
@@ -140,9 +142,9 @@ def collect(
     if not ceilings:
         lacks["ceilings"] = Lack(
             "What each part of the tracker costs was not computed for this run.",
-            f"sushi-lg study ceilings {run.folder}",
+            f"sushi-lg study ceilings {folder}",
         )
-    command = f"sushi-lg describe {run.folder} --out {run.folder}"
+    command = f"sushi-lg describe {folder} --out {folder}"
     if not words:
         lacks["words"] = Lack("Nothing was said about this run yet.", command)
     elif silent := [name for name in run.names if name not in words]:
@@ -182,7 +184,8 @@ def _unknown_tracker(run: Run) -> Lack | None:
     try:
         run.tracker  # noqa: B018 - reads settings and weights
     except SushiError as error:
-        return Lack(f"The run cannot be tracked once more: {error.message}.", error.remedy or "")
+        remedy = f" ({error.remedy})" if error.remedy else ""
+        return Lack(f"The run cannot be tracked once more: {error.message}{remedy}.")
     return None
 
 

@@ -73,14 +73,22 @@ def render(report: Report) -> str:
     heights = max(
         (count for part in report.sequences for count in (*part.false_counts, *part.missed_counts)), default=1
     )
-    absent = list(_absent(report))
+    absent = absent_parts(report)
     return _template().render(
         report=report,
         policy=policy,
         style=Markup(style),
         script=Markup(script),
         parts=[(key, title) for key, title in PARTS if key not in report.lacks and (absent or key != "absent")],
-        absent=absent,
+        absent=[
+            {
+                "titles": titles,
+                "them": "them" if "," in titles else "it",
+                "reason": lack.reason,
+                "command": lack.command,
+            }
+            for titles, lack in absent
+        ],
         flags=_usable_flags(report),
         lead=_lead(report),
         tiles=[_tile(score.metric, score.value, score.interval) for score in report.scores],
@@ -114,6 +122,15 @@ def render(report: Report) -> str:
     )
 
 
+def absent_parts(report: Report) -> list[tuple[str, Lack]]:
+    """Return the titles of the parts that a report does not have, those with the same reason together."""
+    parts: dict[Lack, list[str]] = {}
+    for key, title in PARTS:
+        if key in report.lacks:
+            parts.setdefault(report.lacks[key], []).append(title)
+    return [(", ".join([titles[0], *(title.lower() for title in titles[1:])]), lack) for lack, titles in parts.items()]
+
+
 def _template() -> jinja2.Template:
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("sushi_lg.inspection.report", "html"),
@@ -137,22 +154,6 @@ def _hues() -> str:
 
 def _digest(text: str) -> str:
     return "'sha256-" + base64.b64encode(hashlib.sha256(text.encode("utf-8")).digest()).decode("ascii") + "'"
-
-
-def _absent(report: Report) -> Iterator[dict[str, str]]:
-    """Yield what a report does not show, parts with the same reason together."""
-    parts: dict[Lack, list[str]] = {}
-    for key, title in PARTS:
-        if key in report.lacks:
-            parts.setdefault(report.lacks[key], []).append(title)
-    for lack, titles in parts.items():
-        joined = ", ".join([titles[0], *(title.lower() for title in titles[1:])])
-        yield {
-            "titles": joined,
-            "reason": lack.reason,
-            "command": lack.command,
-            "them": "it" if joined == titles[0] else "them",
-        }
 
 
 def _usable_flags(report: Report) -> list[tuple[str, str]]:
@@ -404,7 +405,7 @@ def _ceiling_range(report: Report) -> tuple[int, int]:
 
 def _words(number: int, words: Words, frame_rate: float) -> dict[str, Any]:
     def shown(said: Said) -> dict[str, str]:
-        return {"text": said.text, "when": _when(said.span, frame_rate)}
+        return {"text": said.text, "when": _where(said.span, frame_rate)}
 
     def with_pictures(scenes: Iterable[Scene]) -> list[Scene]:
         return [one for one in scenes if one.picture]
@@ -419,7 +420,7 @@ def _words(number: int, words: Words, frame_rate: float) -> dict[str, Any]:
         "summary": [shown(one) for one in words.summary],
         "acts": [
             {"active": act.active, "passive": act.passive, "label": act.label, "phrase": act.phrase}
-            | {"probability": act.probability, "is_mutual": act.is_mutual, "when": _when(act.span, frame_rate)}
+            | {"probability": act.probability, "is_mutual": act.is_mutual, "when": _where(act.span, frame_rate)}
             | {"scenes": with_pictures(act.scenes), "find": f"{name} {act.label} {act.phrase}".lower()}
             for act in words.acts
         ],
@@ -435,6 +436,10 @@ def _words(number: int, words: Words, frame_rate: float) -> dict[str, Any]:
 
 def _when(span: Span, frame_rate: float) -> str:
     return f"{span[0] / frame_rate:.1f} to {(span[1] + 1) / frame_rate:.1f} s"
+
+
+def _where(span: Span, frame_rate: float) -> str:
+    return f"frames {_frames(span)}, {_when(span, frame_rate)}"
 
 
 def _frames(span: Span) -> str:

@@ -5,6 +5,7 @@ First come identity switches, then what people do together, then people with a d
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -56,7 +57,7 @@ def with_pictures(report: Report, run: Run, open_pictures: Callable[[Sequence], 
         which = "" if len(faults) == len(report.sequences) else f" of {', '.join(faults)}"
         lacks["pictures"] = Lack(
             f"The pixels{which} are not at hand, so boxes are drawn to scale: {fault.message}",
-            f"sushi-lg report {run.folder} --frames FOLDER_OF_PICTURES_OR_VIDEOS",
+            f"sushi-lg report {shlex.quote(str(run.folder))} --frames FOLDER_OF_PICTURES_OR_VIDEOS",
         )
     return replace(_placed(report, urls), lacks=lacks, num_pictures=len(urls))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -111,7 +112,7 @@ def test_a_published_recipe_is_no_obstacle(changed: Path) -> None:
     path = changed / "config.yaml"
     path.write_text(yaml.safe_dump({**yaml.safe_load(path.read_text()), "recipe": "sushi", "is_published": True}))
     made = collect(open_run(changed))
-    assert "recipe sushi cannot be replayed" in made.lacks["levels"].reason and made.lacks["levels"].command
+    assert "recipe sushi cannot be replayed (track with --recipe default)" in made.lacks["levels"].reason
     assert made.scores and made.switches == collect(open_run(changed), with_replay=False).switches
 
 
@@ -143,6 +144,13 @@ def test_without_ground_truth_the_rest_is_there(changed: Path) -> None:
     assert made.lacks.keys() >= {"scores", "switches", "mistakes", "levels", "ceilings", "words"}
     assert "links" not in made.lacks and made.sequences[0].trajectories[0].matched is None
     assert "--data" in made.lacks["scores"].command
+
+
+def test_commands_can_be_copied_whatever_folders_are_called(changed: Path, tmp_path: Path) -> None:
+    odd = Path(changed.rename(tmp_path / "run; rm -rf ~ $(x)"))
+    made = collect(open_run(odd), with_replay=False)
+    assert shlex.split(made.lacks["words"].command) == ["sushi-lg", "describe", str(odd), "--out", str(odd)]
+    assert shlex.split(made.lacks["ceilings"].command) == ["sushi-lg", "study", "ceilings", str(odd)]
 
 
 def test_ground_truth_of_one_sequence_has_no_intervals(changed: Path) -> None:
