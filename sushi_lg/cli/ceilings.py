@@ -10,13 +10,14 @@ from sushi_lg.cli.common import format_table, write_json
 from sushi_lg.errors import ConfigError, DataError
 
 
-def study_ceilings(words: list[str], data: Path | None, out: Path | None) -> None:
+def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_file: Path | None = None) -> None:
     """Score every stage of the runs, and write the table and the figure.
 
     Args:
         words: folders of runs; all their sequences go into one table, so the folds of a data set may stand together.
         data: folder of the data sets, where it is not the one the runs were made with.
         out: where it goes; None = the folder of the one run.
+        json_file: what ``--json`` says.
 
     Raises:
         ConfigError: no run, settings, runs of different numbers of levels, or several without ``out``.
@@ -58,11 +59,16 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None) -> Non
     with atomic_path(page) as staged:
         staged.write_text(costs_markdown(stages, title), encoding="utf-8")
     typer.echo(f"wrote {page}", err=True)
-    write_json(folder / "ceilings.json", costs_to_json(stages, [str(word) for word in words]))
+    content = costs_to_json(stages, [str(word) for word in words])
+    write_json(folder / "ceilings.json", content)
     pictures = [folder / f"ceilings{suffix}" for suffix in (".png", ".svg")]
     save_cost_figure(stages, pictures, title)
     for path in pictures:
         typer.echo(f"wrote {path}", err=True)
+    if json_file is not None:
+        write_json(json_file, content)
+    if str(json_file) == "-":
+        return
     filled = ("HOTA", "DetA", "AssA", "IDF1")
     rows = [
         {

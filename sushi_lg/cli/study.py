@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sushi_lg.cli.ceilings import study_ceilings
-from sushi_lg.cli.common import OptionalDataOption, format_table, write_json
+from sushi_lg.cli.common import JsonOption, OptionalDataOption, format_table, write_json
 from sushi_lg.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -58,6 +58,7 @@ def study(
         str | None, typer.Option(metavar="ARM", help="Compare the arms with this one instead of the first.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="List the runs and what is there of them.")] = False,
+    json_file: JsonOption = None,
 ) -> None:
     """Train every arm on every domain with every seed, test each everywhere, and compare the arms with the first one.
 
@@ -71,7 +72,7 @@ def study(
     long as tracking, and writes RUN/ceilings with .md, .json, .png and .svg.
     """
     if kind is Kind.ceilings:
-        study_ceilings(words or [], data, out)
+        study_ceilings(words or [], data, out, json_file)
         return
     if config is None:
         raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
@@ -85,11 +86,11 @@ def study(
         raise ConfigError(f"--baseline {baseline}: no such arm", f"arms: {', '.join(settings.arms)}")
     planned = plan_study(settings, out or Path("runs") / f"study-{Path(config).stem}")
     if dry_run:
-        _list(planned)
+        _list(planned, json_file)
         return
     if not report_only:
         _finish(planned, settings.workers)
-    _report(planned, kind, baseline)
+    _report(planned, kind, baseline, json_file)
 
 
 def plan_study(settings: StudyConfig, out: Path) -> Study:
@@ -141,7 +142,7 @@ def _finish(planned: Study, workers: int) -> None:
             raise typer.Exit(_INTERRUPTED) from None
 
 
-def _list(planned: Study) -> None:
+def _list(planned: Study, json_file: Path | None) -> None:
     from sushi_lg.study.pieces import look
 
     pieces = look(planned)
@@ -153,6 +154,10 @@ def _list(planned: Study) -> None:
         }
         for piece in pieces
     ]
+    if json_file is not None:
+        write_json(json_file, rows)
+    if str(json_file) == "-":
+        return
     typer.echo(format_table(rows))
     typer.echo(f"{sum(piece.is_done for piece in pieces)} of {len(pieces)} runs are done")
     for piece in pieces:
@@ -168,7 +173,7 @@ def _state(piece: Piece) -> str:
     return f"{piece.iterations} of {piece.run.config.max_iterations}" if piece.iterations else "not begun"
 
 
-def _report(planned: Study, kind: Kind, baseline: str | None) -> None:
+def _report(planned: Study, kind: Kind, baseline: str | None, json_file: Path | None) -> None:
     from dataclasses import replace
 
     from sushi_lg.data.files import atomic_path
@@ -186,7 +191,10 @@ def _report(planned: Study, kind: Kind, baseline: str | None) -> None:
         staged.write_text(text, encoding="utf-8")
     typer.echo(f"wrote {table}", err=True)
     write_json(planned.out / f"{stem}.json", report_to_json(report))
-    _show(report)
+    if json_file is not None:
+        write_json(json_file, report_to_json(report))
+    if str(json_file) != "-":
+        _show(report)
     pictures = [planned.out / f"{stem}{suffix}" for suffix in (".png", ".svg")]
     save_figure(report, pictures, with_matrices=kind is Kind.cross_domain)
     for path in pictures:

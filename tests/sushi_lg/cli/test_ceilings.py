@@ -27,8 +27,9 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_two_runs_in_one_table(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert call("study", "ceilings", runs / "one", runs / "two", "--out", tmp_path) == 0
+    assert call("study", "ceilings", runs / "one", runs / "two", "--out", tmp_path, "--json", tmp_path / "j") == 0
     shown = capsys.readouterr()
+    assert (tmp_path / "j").read_text() == (tmp_path / "ceilings.json").read_text()
     assert "+ learned level 7" in shown.out and "[2/2] two: done" in shown.err
     content = json.loads((tmp_path / "ceilings.json").read_text())
     assert len(content["stages"]) == 12 and len(content["stages"][0]["plain"]["sequences"]) == 2

@@ -18,7 +18,9 @@ from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 WITH_JSON = (
     "track",
     "describe",
+    "study",
     "doctor",
+    "inspect",
     "bench",
     "evaluate",
     "evaluate-semantics",

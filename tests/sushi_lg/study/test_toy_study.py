@@ -158,6 +158,10 @@ def test_done_is_done_and_reports_come_from_scores(copy: Path, capsys: pytest.Ca
     shown = capsys.readouterr().out
     assert shown.count("plain ") == shown.count("slow ") == 3 and "Δ cross-domain" in shown
     assert all((out / f"ablation{suffix}").is_file() for suffix in (".md", ".json", ".png", ".svg"))
+    assert run("ablation", *words, "--report-only", "--json", "-") == 0
+    assert json.loads(capsys.readouterr().out) == json.loads((out / "ablation.json").read_text())
+    assert run("ablation", *words, "--dry-run", "--json", "-") == 0
+    assert [row["training"] for row in json.loads(capsys.readouterr().out)] == ["not begun"] * 8
 
 
 def test_another_arm_may_be_the_baseline(copy: Path, capsys: pytest.CaptureFixture[str]) -> None:
