@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from pictures import moving_squares, write_lossless
@@ -18,6 +19,7 @@ from stages import SquareDetector
 from synthetic import write_world
 
 from sushi_lg.cli.app import main
+from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.splits import read_split
 from sushi_lg.language.descriptions import read_descriptions
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -165,6 +167,25 @@ def test_language_makes_all_that_its_arms_learn_from(
     for name in learned:
         rows = read_descriptions(out / "descriptions" / f"{name}-train-0001.jsonl")
         assert rows[0].track_id is None and len({row.sentence for row in rows[1:]}) > 2
+    tell_attributes(out, monkeypatch)
+
+
+def tell_attributes(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who are told have the pixels as they are, and equal vectors beside them for equal descriptions."""
+    monkeypatch.setattr(sys, "argv", ["tell_attributes.py", str(out)])
+    runpy.run_path(str(ROOT / "scripts" / "tell_attributes.py"), run_name="__main__")
+    settings = yaml.safe_load((ROOT / "configs" / "studies" / "language_told.yaml").read_text())
+    assert settings["domains"]["night"]["test"]["appearance"] == "look/told"
+    pixels, told = (open_gallery(out / "look" / name, "night-test-0001") for name in ("pixels", "told"))
+    seen = pixels.vectors.astype(np.float32)
+    known = np.linalg.norm(seen, axis=1) > 0
+    seen[known] /= np.linalg.norm(seen[known], axis=1, keepdims=True)
+    np.testing.assert_allclose(told.vectors[:, : seen.shape[1]], seen, atol=2e-3)
+    words = told.vectors[:, seen.shape[1] :].astype(np.float32)
+    lengths = np.linalg.norm(words, axis=1)
+    assert ((np.abs(lengths - 1) < 1e-2) | (lengths == 0)).all() and (lengths > 0).mean() > 0.5
+    people = {row.sentence for row in read_descriptions(out / "descriptions" / "night-test-0001.jsonl") if row.track_id}
+    assert 1 < len(np.unique(words[lengths > 0], axis=0)) <= len(people)
 
 
 def test_camera(data: Path, weights: Path, tmp_path: Path) -> None:
