@@ -74,7 +74,7 @@
     clearTimeout(waiting);
     waiting = setTimeout(filter, event.target.type === "search" ? 120 : 0);
   });
-  form.addEventListener("submit", (event) => { event.preventDefault(); filter(); });
+  form.addEventListener("change", (event) => { if (event.target.type === "search") filter(); });  // Enter waits for nothing
   form.addEventListener("reset", () => setTimeout(() => { sort(); filter(); }));
 
   // One stop of the Tab key a sequence: arrows go from row to row.
