@@ -204,6 +204,7 @@ def _checked(path: Path, name: str, files: Mapping[str, bytes], data: Path | Non
         near = next((known for known in wanted if known.lower() == file.lower()), None)
         faults.append(f"{there[file]}: is no file of {profile.title}" + (f"; the name is {near}" if near else ""))
     checks = {}
+    told: set[tuple[str, bytes]] = set()
     for file in sorted(there.keys() & wanted.keys()):
         sequence, may_be_empty = wanted[file]
         folder = sequence_folder(profile, sequence, data)
@@ -212,7 +213,9 @@ def _checked(path: Path, name: str, files: Mapping[str, bytes], data: Path | Non
         check = check_file(there[file], files[there[file]], length=length, may_be_empty=may_be_empty)
         checks[there[file]] = check
         faults += check.faults
-        remarks += check.remarks
+        if (sequence, files[there[file]]) not in told:  # of copies under several names one is enough
+            remarks += check.remarks
+            told.add((sequence, files[there[file]]))
         if check.rows and not check.faults and folder and _is_annotation(folder, files[there[file]]):
             faults.append(f"{there[file]}: is the annotation itself; sending it breaks the rules")
     return Sheet(path, name, layout, checks, faults, remarks)

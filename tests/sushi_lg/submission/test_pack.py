@@ -45,6 +45,12 @@ def test_results_by_detector_stay_apart(tmp_path: Path) -> None:
     folder = results(tmp_path / "r", "mot17")
     (folder / "MOT17-01-SDP.txt").write_text(ROW * 1 + "2" + ROW[1:])
     sheet = pack("mot17", folder, tmp_path / "x.zip")
+    few = [remark for remark in sheet.remarks if remark.startswith("MOT17-0")]
+    assert [remark.split(":")[0] for remark in few] == [  # once for copies under several names
+        "MOT17-01-DPM.txt",
+        "MOT17-01-SDP.txt",
+        *(f"MOT17-{number}-DPM.txt" for number in ("03", "06", "07", "08")),
+    ]
     rows = {name: file.rows for name, file in sheet.files.items() if name.startswith("MOT17-01")}
     assert rows == {"MOT17-01-DPM.txt": 1, "MOT17-01-FRCNN.txt": 1, "MOT17-01-SDP.txt": 2}
 
