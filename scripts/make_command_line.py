@@ -7,6 +7,7 @@ python scripts/make_command_line.py --check    exits with 1 where it is not up t
 from __future__ import annotations
 
 import enum
+import html
 import importlib
 import inspect
 import re
@@ -99,11 +100,13 @@ def _row(name: str, default: Any, kind: Any, about: ParameterInfo) -> str:  # no
         note += " Required." if is_option else ""
     elif is_option and default not in (None, False, ""):
         note += f" Default: `{default}`."
-    return f"| `{metavar.replace('|', chr(92) + '|')}` | {_cell(note.strip())} |"
+    # inside of backquotes readers of Markdown differ in what they make of an escaped bar
+    code = f"<code>{html.escape(metavar).replace('|', '&#124;')}</code>" if "|" in metavar else f"`{metavar}`"
+    return f"| {code} | {_cell(note.strip())} |"
 
 
 def _cell(words: str) -> str:
-    return _escaped(words).replace("|", "\\|")
+    return _escaped(words).replace("|", "&#124;")
 
 
 def _escaped(words: str) -> str:
@@ -111,7 +114,7 @@ def _escaped(words: str) -> str:
     parts = words.split("`")
     for number in range(0, len(parts), 2):
         # underscores inside of words mean nothing to Markdown
-        parts[number] = re.sub(r"([*<\[]|(?<!\w)_|_(?!\w))", r"\\\1", parts[number])
+        parts[number] = re.sub(r"([*\[]|(?<!\w)_|_(?!\w))", r"\\\1", parts[number]).replace("<", "&lt;")
     return "`".join(parts)
 
 

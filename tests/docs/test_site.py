@@ -130,3 +130,10 @@ def test_lists_are_read_as_on_a_code_host(site: Path) -> None:
             (site / f"{page.stem}.html").read_text(encoding="utf-8").partition("<article")[2].partition("</article")
         )
         assert article[0].count("<li>") == here, f"{page.name}: indent nested items by four, a blank line before lists"
+
+
+def test_nothing_that_was_escaped_shows_how(site: Path) -> None:
+    for path in site.glob("*.html"):
+        article = path.read_text(encoding="utf-8").partition("<article")[2].partition("</article")[0]
+        left = re.findall(r".{20}\\(?:\||&lt;|<|\*).{5}", re.sub(r"<pre>.*?</pre>", "", article, flags=re.DOTALL))
+        assert not left, f"{path.name}: {left[:3]}"
