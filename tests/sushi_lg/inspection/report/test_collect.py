@@ -17,6 +17,7 @@ from sushi_lg.errors import DataError
 from sushi_lg.evaluation.results import evaluate_folder
 from sushi_lg.inspection.replay import open_run
 from sushi_lg.inspection.report.collect import Limits, collect, read_ceilings
+from sushi_lg.inspection.report.page import render
 from sushi_lg.inspection.report.records import Act, Report, Said, Words
 
 
@@ -201,6 +202,26 @@ def test_ceilings_of_the_run_are_read(tmp_path: Path) -> None:
         path.write_text(broken)
         with pytest.raises(DataError, match=r"ceilings\.json: not what"):
             read_ceilings(path)
+
+
+def test_ceilings_end_at_the_score_of_the_run(changed: Path) -> None:
+    run("study", "ceilings", changed)
+    made = collect(open_run(changed), with_replay=False)
+    assert "ceilings" not in made.lacks and made.ceilings[0].interval is None
+    assert all(stage.interval is not None for stage in made.ceilings[1:])
+    hota = next(one.value for one in made.scores if one.metric == "HOTA")
+    assert made.ceilings[-1].filled == pytest.approx(hota, abs=0.05)  # the text of a run is rounded
+
+
+def test_a_run_without_any_trajectory_has_a_page(changed: Path) -> None:
+    empty = changed.parent / "empty"
+    sequences = yaml.safe_load((changed / "config.yaml").read_text())["sequences"]
+    run("track", *sequences, "--out", empty, "output.min_length=1000")
+    made = collect(open_run(empty))
+    assert all(part.num_boxes == 0 and part.trajectories == () for part in made.sequences)
+    assert made.num_switches == 0 and made.mostly_lost == made.num_people
+    page = render(made)
+    assert "There is none." in page and 'class="row item' not in page
 
 
 def test_provenance(tracked: Path, made: Report) -> None:
