@@ -451,7 +451,13 @@ def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     path = folder / "config.yaml"
     if not (path.exists() and any((folder / "tracks").glob("*.txt"))):
         return
-    before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    try:
+        before = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ConfigError(
+            f"{path}: cannot be read, so nobody knows what {folder / 'tracks'} was made with",
+            "choose another --out, or remove both",
+        ) from error
     now = yaml.safe_load(yaml.safe_dump(settings))
     before = before if isinstance(before, dict) else {}
     kept = [{key: value for key, value in one.items() if key not in _NO_MATTER} for one in (before, now)]

@@ -131,7 +131,7 @@ def test_in_bash_itself(tmp_path: Path) -> None:
     program.chmod(0o755)
     script = textwrap.dedent(
         """
-        eval "$(sushi-lg --show-completion bash)"
+        eval "$(sushi-lg --show-completion)"
         complete -p sushi-lg
         ask() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _sushi_lg_completion sushi-lg; echo "${COMPREPLY[*]}"; }
         ask sushi-lg eval

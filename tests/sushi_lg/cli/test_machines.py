@@ -105,6 +105,17 @@ def test_exit_codes_are_those_written_down(error: BaseException, code: int, monk
     assert run("env") == code and code in EXIT_CODES
 
 
+def test_a_folder_whose_settings_cannot_be_read_is_no_bug(
+    sequence: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "run" / "tracks").mkdir(parents=True)
+    (tmp_path / "run" / "tracks" / "a.txt").write_text("")
+    for content in (b"[1, 2", b"\xff\xfe"):
+        (tmp_path / "run" / "config.yaml").write_bytes(content)
+        assert run("track", sequence, "--out", tmp_path / "run") == 4
+        assert "config.yaml: cannot be read" in capsys.readouterr().err
+
+
 def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
     for words in (("no-such-verb",), ("evaluate",), ("env", "--no-such-option"), ("env", "too", "many")):
         assert run(*words) == 2
