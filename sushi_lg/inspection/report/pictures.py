@@ -31,20 +31,23 @@ def with_pictures(report: Report, run: Run, open_pictures: Callable[[Sequence], 
         open_pictures: Returns the pictures of a whole sequence, or raises why there are none.
         budget: pictures at most.
     """
-    wanted: dict[_Key, None] = {}
-    for key in _by_importance(report):
-        if len(wanted) >= budget:
-            break
-        wanted[key] = None
-    urls: dict[_Key, str] = {}
+    sources: dict[str, FrameSource] = {}
     faults: dict[str, SushiError] = {}
-    for name in dict.fromkeys(key[0] for key in wanted):
+    keys = list(dict.fromkeys(_by_importance(report))) if budget > 0 else []
+    for name in dict.fromkeys(key[0] for key in keys):
+        try:
+            sources[name] = open_pictures(run.sequence(name))
+        except SushiError as error:
+            faults[name] = error
+    # what has no pixels does not use up the budget
+    wanted = [key for key in keys if key[0] in sources][: max(budget, 0)]
+    urls: dict[_Key, str] = {}
+    for name, source in sources.items():
         frames: dict[int, list[_Key]] = {}
         for key in wanted:
             if key[0] == name:
                 frames.setdefault(key[1], []).append(key)
         try:
-            source = open_pictures(run.sequence(name))
             for frame, picture in _read(source, run.sequence(name).first - 1, sorted(frames)):
                 urls |= {key: _cut(picture, key[2]) for key in frames[frame]}
         except SushiError as error:

@@ -102,3 +102,19 @@ def test_absent_pixels_are_said_with_what_helps(bare: Report) -> None:
     assert "walk: no pictures" in made.lacks["pictures"].reason
     assert made.lacks["pictures"].command == "sushi-lg report runs/walk --frames FOLDER_OF_PICTURES_OR_VIDEOS"
     assert made.switches == bare.switches
+
+
+def test_what_has_no_pixels_uses_up_no_budget(bare: Report) -> None:
+    (switch,) = bare.switches
+    elsewhere = replace(switch, sequence="square")
+    more = replace(bare, sequences=(bare.sequences[0], report().sequences[1]), switches=(elsewhere, switch))
+    source = Source()
+
+    def opened(sequence: Any) -> FrameSource:  # noqa: ANN401
+        if sequence.name == "square":
+            raise DataError("square: no pictures")
+        return source  # type: ignore[return-value]
+
+    made = with_pictures(more, FakeRun(), opened, 1)  # type: ignore[arg-type]
+    assert made.num_pictures == 1 and made.switches[1].before_scene and made.switches[1].before_scene.picture
+    assert made.lacks["pictures"].reason.startswith("The pixels of square are not at hand")
