@@ -10,9 +10,12 @@ import errno
 import importlib
 import logging
 import os
+import signal
 import sys
+import threading
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from types import FrameType
 from typing import Annotated, NoReturn
 
 import typer
@@ -77,13 +80,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     verb = next((word for word in words if not word.startswith("-")), None)
     if completion.VARIABLE in os.environ:
         _complete()
+    interrupts: list[int] = []
     try:
-        build_app(verb)(args=words, prog_name="sushi-lg")
+        with _noted(interrupts):
+            build_app(verb)(args=words, prog_name="sushi-lg")
     except SushiError as error:
         _fail(str(error), error.exit_code, debug)
     except SystemExit as stop:
-        if stop.code == _INTERRUPTED and verb in _RESUMABLE:
-            typer.echo("stopped; what is finished is kept, and the same command goes on from there", err=True)
+        if stop.code == _INTERRUPTED:
+            _tell_stopped(verb)
         raise
     except BrokenPipeError:  # `sushi-lg ... | head`
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -91,8 +96,36 @@ def main(arguments: Sequence[str] | None = None) -> None:
     except OSError as error:
         _fail(_about_system(error), SushiError.exit_code, debug)
     except Exception as error:
+        if interrupts:  # libraries that are being imported turn Ctrl-C into errors of their own
+            _tell_stopped(verb)
+            sys.exit(_INTERRUPTED)
         remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)
+
+
+@contextlib.contextmanager
+def _noted(interrupts: list[int]) -> Iterator[None]:
+    """Note in ``interrupts`` that Ctrl-C was pressed, whatever becomes of the exception it raises."""
+    before = signal.getsignal(signal.SIGINT)
+    if before is not signal.default_int_handler or threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def note(number: int, frame: FrameType | None) -> None:
+        interrupts.append(number)
+        signal.default_int_handler(number, frame)
+
+    signal.signal(signal.SIGINT, note)
+    try:
+        yield
+    finally:
+        if signal.getsignal(signal.SIGINT) is note:
+            signal.signal(signal.SIGINT, before)
+
+
+def _tell_stopped(verb: str | None) -> None:
+    if verb in _RESUMABLE:
+        typer.echo("stopped; what is finished is kept, and the same command goes on from there", err=True)
 
 
 def _complete() -> NoReturn:

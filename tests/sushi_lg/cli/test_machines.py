@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import getpass
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -114,6 +117,23 @@ def test_a_folder_whose_settings_cannot_be_read_is_no_bug(
         (tmp_path / "run" / "config.yaml").write_bytes(content)
         assert run("track", sequence, "--out", tmp_path / "run") == 4
         assert "config.yaml: cannot be read" in capsys.readouterr().err
+
+
+def test_ctrl_c_is_no_bug_whatever_a_library_makes_of_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def importing() -> None:
+        try:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(5)
+        except KeyboardInterrupt:
+            raise RecursionError("half imported") from None
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(app_module, "_load", lambda verb: importing)
+    assert run("track") == 130
+    assert capsys.readouterr().err == "stopped; what is finished is kept, and the same command goes on from there\n"
+    assert signal.getsignal(signal.SIGINT) is before
 
 
 def test_wrong_usage_is_2(capsys: pytest.CaptureFixture[str]) -> None:
