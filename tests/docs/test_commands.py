@@ -157,8 +157,6 @@ def _small(step: dict[str, str]) -> str:
 
 
 def test_commands_are_cut_out_as_they_are_copied() -> None:
-    text = (
-        "# only words\n\na b  # it does\nc \\\n    --d 'e # f' \\\n    g\n.venv/bin/sushi-lg x\n.venv/bin/pip y"
-    )
+    text = "# only words\n\na b  # it does\nc \\\n    --d 'e # f' \\\n    g\n.venv/bin/sushi-lg x\n.venv/bin/pip y"
     cut = Block(Path("page.md"), 1, "bash", "", text).commands
     assert cut == ["a b", "c --d 'e # f' g", "sushi-lg x", ".venv/bin/pip y"]
