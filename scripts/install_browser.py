@@ -16,7 +16,8 @@ from collections.abc import Sequence
 
 _FETCH_SECONDS = 45
 _ELSEWHERE = "tests of pages are skipped without one; install Chromium or Chrome, or name it with SUSHI_LG_BROWSER"
-_INSTALL = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", "chromium")
+_PACKAGES = ("chromium", "fonts-dejavu-core")  # without any font there is nothing to measure
+_INSTALL = ("apt-get", "install", "--yes", "--quiet", "--no-install-recommends", *_PACKAGES)
 
 
 def main() -> int:

@@ -24,14 +24,18 @@ def find_browser() -> str | None:
 
 @contextmanager
 def open_browser() -> Iterator[Browser]:
-    """Yield a browser; the test is skipped where there is none."""
+    """Yield a browser; the test is skipped where there is none, or none that starts."""
     path = find_browser()
     if path is None:
         pytest.skip("no Chromium here: `make browser` installs one, or SUSHI_LG_BROWSER names it")
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed (extra `dev`)")
     with playwright.sync_playwright() as driver:
-        # no sandbox: containers of continuous integration have no user namespaces, and the pages are our own
-        browser = driver.chromium.launch(executable_path=path, args=["--no-sandbox", "--disable-gpu"])
+        # containers of continuous integration have no user namespaces and little shared memory; the pages are our own
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        try:
+            browser = driver.chromium.launch(executable_path=path, args=flags)
+        except playwright.Error as error:
+            pytest.skip(f"{path} does not start: {error.message.splitlines()[0]}")
         try:
             yield browser
         finally:
