@@ -155,6 +155,8 @@ def collect(
         chosen = np.unique(np.linspace(0, total - 1, limits.switches).astype(int))
         switches = [switches[place] for place in chosen]
         notes.append(f"The gallery shows {len(switches)} of {total} switches, spread evenly; --switches shows more.")
+    if unknown is None:
+        switches = [one if one.sequence in failed else _with_command(one, folder) for one in switches]
     return Report(
         name=run.folder.absolute().name,
         sequences=_limited(parts, limits.trajectories, notes),
@@ -177,6 +179,12 @@ def collect(
         notes=tuple(notes),
         lacks=lacks,
     )
+
+
+def _with_command(one: Switch, folder: str) -> Switch:
+    """Add the command that asks why the earlier trajectory did not go on as the later one."""
+    pair = f"--pair {one.before_id} {one.after_id} --frame {one.before + 1}"
+    return replace(one, command=f"sushi-lg inspect {folder} --sequence {shlex.quote(one.sequence)} {pair}")
 
 
 def _unknown_tracker(run: Run) -> Lack | None:

@@ -95,7 +95,10 @@ def render(report: Report) -> str:
         table=list(_table(report)),
         timeline=[_sequence(number, part, report) for number, part in enumerate(report.sequences)],
         switches=[
-            {f: getattr(one, f) for f in ("sequence", "person", "before", "frame", "before_id", "after_id", "kind")}
+            {
+                f: getattr(one, f)
+                for f in ("sequence", "person", "before", "frame", "before_id", "after_id", "kind", "command")
+            }
             | {"before_scene": one.before_scene, "after_scene": one.after_scene}
             | {"number": numbers[one.sequence], "place": f"t{numbers[one.sequence]}"}
             | {"find": f"{one.sequence} person {one.person} {one.kind}".lower()}

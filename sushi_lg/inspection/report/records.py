@@ -133,6 +133,7 @@ class Switch:
         kind: what happened, in words.
         before_scene: shows the person in ``before``.
         after_scene: shows the same place in ``frame``.
+        command: tells why the tracker did so; empty where it cannot.
     """
 
     sequence: str
@@ -144,6 +145,7 @@ class Switch:
     kind: str
     before_scene: Scene | None = None
     after_scene: Scene | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from sushi_lg.cli.app import main
 from sushi_lg.errors import DataError
 from sushi_lg.evaluation.results import evaluate_folder
 from sushi_lg.inspection.replay import open_run
-from sushi_lg.inspection.report.collect import Limits, collect, read_ceilings
+from sushi_lg.inspection.report.collect import Limits, _with_command, collect, read_ceilings
 from sushi_lg.inspection.report.page import render
-from sushi_lg.inspection.report.records import Act, Report, Said, Words
+from sushi_lg.inspection.report.records import Act, Report, Said, Switch, Words
 
 
 def run(*words: str | Path) -> None:
@@ -233,9 +233,18 @@ def test_provenance(tracked: Path, made: Report) -> None:
 def test_switches_of_a_real_sequence(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "mot" / "MOT17" / "train" / "MOT17-05"
     run("track", source, "--detections", "yolox_x", "--out", tmp_path)
-    made = collect(open_run(tmp_path), with_replay=False)
+    assert not any(switch.command for switch in collect(open_run(tmp_path), with_replay=False).switches)
+    made = collect(open_run(tmp_path))
     values = {one.metric: one.value for one in made.scores}
     assert made.num_switches == values["IDSW"] > 0
     assert all(switch.before < switch.frame and switch.before_id != switch.after_id for switch in made.switches)
     assert all(s.before_scene and any(b.track_id == s.before_id for b in s.before_scene.boxes) for s in made.switches)
     assert all(s.after_scene and any(b.track_id == s.after_id for b in s.after_scene.boxes) for s in made.switches)
+    for switch in (made.switches[0], made.switches[-1]):  # the questions that the page offers have an answer
+        run(*shlex.split(switch.command)[1:])
+
+
+def test_a_switch_offers_a_question_that_a_shell_understands() -> None:
+    switch = Switch("a b", 3, 9, 12, 4, 5, "took over")
+    words = shlex.split(_with_command(switch, shlex.quote("runs/it's")).command)
+    assert words == ["sushi-lg", "inspect", "runs/it's", "--sequence", "a b", "--pair", "4", "5", "--frame", "10"]
