@@ -311,12 +311,12 @@ def prepare(
     category[is_pedestrian] = _PEDESTRIAN
     dataset = _dataset()
     gt_flags = _by_frame(truth.frame, (truth.confidence != 0).astype(np.int64), num_frames)
-    dataset.columns = {
+    columns: dict[bool, dict[str, list[Any]]] = {
         True: {
             "gt_ids": _by_frame(truth.frame, _dense(truth.track_id), num_frames),
             "gt_dets": _by_frame(truth.frame, truth.boxes_ltwh, num_frames),
             "gt_classes": _by_frame(truth.frame, category, num_frames),
-            "gt_extras": [{"zero_marked": flags} for flags in gt_flags],  # type: ignore[dict-item]
+            "gt_extras": [{"zero_marked": flags} for flags in gt_flags],
         },
         False: {
             "tracker_ids": _by_frame(frame, _dense(track_id), num_frames),
@@ -326,6 +326,7 @@ def prepare(
             "tracker_confidences": _by_frame(frame, np.arange(len(frame)), num_frames),
         },
     }
+    dataset.columns = columns
     try:
         data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("tracker", name), "pedestrian")
     finally:

@@ -162,7 +162,8 @@ def draw_false_positive(picture: Picture, box: NDArray[np.float64], unit: float)
 def draw_miss(picture: Picture, box: NDArray[np.float64], unit: float) -> None:
     """Draw a person nobody found: a dashed line, hatched."""
     spacing = max(14 * unit, (box[2] + box[3]) / 40)
-    _lines(picture, box, unit, 1.0, _MISS, hatch(*box, spacing), strength=0.7)
+    left, top, width, height = (float(value) for value in box)
+    _lines(picture, box, unit, 1.0, _MISS, hatch(left, top, width, height, spacing), strength=0.7)
     _outline(picture, box, unit, 2.6, _MISS, is_dashed=True)
 
 

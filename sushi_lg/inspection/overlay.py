@@ -179,7 +179,8 @@ def draw_frames(
     for number, picture in frames:
         factor = _enlargement(picture.shape[0], style)
         if factor > 1:
-            picture = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+            enlarged = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
+            picture = enlarged.astype(np.uint8, copy=False)
         else:
             picture = picture.copy()
         _draw_frame(picture, number, factor, paths, length, style, said, mistakes)

@@ -238,4 +238,4 @@ def text_mask(text: str, height: float) -> NDArray[np.uint8]:
     canvas = canvas[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     shrink = height / digit.sum()  # measured, because fonts of OpenCV 4 and 5 fill their stated height differently
     size = (max(round(canvas.shape[1] * shrink), 1), max(round(canvas.shape[0] * shrink), 1))
-    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA)
+    return cv2.resize(canvas, size, interpolation=cv2.INTER_AREA).astype(np.uint8, copy=False)
