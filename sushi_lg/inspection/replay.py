@@ -250,7 +250,13 @@ def _sequences(path: Path, settings: Mapping[str, Any], data: str | Path | None)
     places = [Path(str(entry)) for entry in settings.get("sequences") or []]
     if not places:
         raise DataError(f"{path}: names no sequences", "track again")
-    return [open_sequence(place) for place in places] if data is None else named_sequences(map(str, places), Path(data))
+    if data is not None:
+        return named_sequences(map(str, places), Path(data))
+    here = [place if place.is_dir() else path.parent / place.name for place in places]  # runs on videos hold their own
+    gone = [place for place, now in zip(places, here, strict=True) if not now.is_dir()]
+    if gone:
+        raise DataError(f"{gone[0]}: no such folder, but {path} says it was tracked", "pass --data FOLDER if it moved")
+    return [open_sequence(place) for place in here]
 
 
 def _galleries(run: Run, name: str) -> Path | None:
@@ -260,4 +266,5 @@ def _galleries(run: Run, name: str) -> Path | None:
     stated = run.settings.get("galleries")
     if stated is None:
         raise DataError(f"{run.folder / 'config.yaml'}: does not say where the appearance vectors are", "track again")
-    return Path(str(stated))
+    here = run.folder / "appearance" / Path(str(stated)).name  # a run on videos that was moved
+    return here if not Path(str(stated)).is_dir() and here.is_dir() else Path(str(stated))

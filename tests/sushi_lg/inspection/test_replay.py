@@ -60,12 +60,18 @@ def test_without_truth_nothing_is_judged(run_folder: Path, tmp_path: Path) -> No
     assert again.is_same and not again.has_truth and again.quality() is None and not again.links.is_judged.any()
 
 
-def test_appearance_is_read_from_where_it_was(tmp_path: Path) -> None:
-    walk = write_people(tmp_path / "walk")
+def detected_people(folder: Path) -> Path:
+    """Write three people with pictures, and detections that are right."""
+    walk = write_people(folder)
     (walk / "det").mkdir()
     seen = [line.split(",") for line in (walk / "gt" / "gt.txt").read_text().splitlines()]
     lines = (",".join([row[0], "-1", *row[2:6], "0.9", "-1", "-1", "-1"]) for row in seen if int(row[1]) <= 3)
     (walk / "det" / "given.txt").write_text("\n".join(lines) + "\n")
+    return walk
+
+
+def test_appearance_is_read_from_where_it_was(tmp_path: Path) -> None:
+    walk = detected_people(tmp_path / "walk")
     for words in (
         ["embed", str(walk), "--embedder", "hsv", "--out", str(tmp_path / "look")],
         ["track", str(walk), "--appearance", str(tmp_path / "look"), "--out", str(tmp_path / "run")],
@@ -75,6 +81,26 @@ def test_appearance_is_read_from_where_it_was(tmp_path: Path) -> None:
         assert stop.value.code == 0
     again = replay(open_run(tmp_path / "run"), "walk")
     assert again.is_same and again.detections.embedding is not None
+
+
+def test_a_run_on_a_video_may_be_moved(tmp_path: Path) -> None:
+    """It holds its sequence and its appearance vectors; the absolute paths in config.yaml are those of yesterday."""
+    out = tmp_path / "yesterday"
+    walk = detected_people(out / "walk")
+    for words in (
+        ["embed", str(walk), "--embedder", "hsv", "--out", str(out / "appearance" / "hsv")],
+        ["track", str(walk), "--appearance", str(out / "appearance" / "hsv"), "--out", str(out)],
+    ):
+        with pytest.raises(SystemExit) as stop:
+            main(words)
+        assert stop.value.code == 0
+    moved = out.rename(tmp_path / "today")
+    again = replay(open_run(moved), "walk")
+    assert again.is_same and again.detections.embedding is not None
+    shutil.rmtree(moved / "walk")
+    with pytest.raises(DataError, match="no such folder, but") as error:
+        open_run(moved)
+    assert "--data" in str(error.value)
 
 
 @pytest.mark.parametrize(
