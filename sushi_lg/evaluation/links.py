@@ -1,8 +1,9 @@
 """How well each level of the hierarchy decides, and which level made each link of the final trajectories.
 
 A level is asked about the tracklets that lower ones left open. What it should have joined follows from the ground truth
-alone: two tracklets of one person, the later one being the next to begin. What it did join is right when the person at
-the end of the one is the person at the start of the other.
+alone: two tracklets of one person, the later one being the next to begin. What it did join is right when the last box
+of the one and the first box of the other show one person. (Labels for training are majorities of up to 30 detections
+at an end, see ``graph.identity``: there, a join that goes on with a swap is wrong.)
 
 Shapes: N detections, M tracklets, E edges, J links.
 """
@@ -17,7 +18,6 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from sushi_lg.graph.identity import end_identities
 from sushi_lg.graph.tracklets import Tracklets, from_members
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import LevelResult
@@ -118,7 +118,7 @@ def level_quality(
     is_neighbour, before = _neighbours(people, known)
     found = []
     for number, (result, level) in enumerate(zip(results, levels, strict=True)):
-        at_start, at_end = end_identities(detections, result.before)
+        at_start, at_end = detections.identity[result.before.first], detections.identity[result.before.last]
         earlier, later = result.graph.edge_index[:, result.accepted]
         judged = (at_end[earlier] >= 0) & (at_start[later] >= 0)
         right = judged & (at_end[earlier] == at_start[later])
@@ -168,8 +168,8 @@ def true_successors(tracklets: Tracklets, at_start: Tensor, at_end: Tensor, max_
 
     Args:
         tracklets: M tracklets.
-        at_start: (M,) int64, who is at the start of each; -1 = unknown.
-        at_end: (M,) int64, who is at its end.
+        at_start: (M,) int64, who is in the first box of each; -1 = unknown.
+        at_end: (M,) int64, who is in its last box.
         max_gap: frames between the two at most.
     """
     clip = tracklets.clip.tolist()

@@ -37,7 +37,7 @@ class Fate(enum.Enum):
     joined_before = "they are one tracklet already"
     joined = "joined"
     not_ends = "one of them lies inside a tracklet"
-    overlap = "their tracklets are seen in the same frame"
+    overlap = "the later tracklet begins before the earlier one has ended"
     aside = "one of them takes no part"
     too_late = "too many frames between them"
     too_short = "both are too short"
@@ -144,7 +144,7 @@ class LevelView:
         probability: of the edge, or None where the pair was no candidate.
         reasons: what the probability rests on, what changes it most first.
         rivals: partners that were preferred, and the cheapest others.
-        is_right: what the ground truth says of this edge; None without it, or where there is no edge.
+        is_right: whether both boxes show one person; None where the ground truth does not know, or there is no edge.
     """
 
     level: int
@@ -266,8 +266,12 @@ class Microscope:
             fate=Fate.joined if accepted else fate,
             probability=probability,
             reasons=_reasons(again, number, place),
-            is_right=bool(graph.label[place]) if graph.label is not None else None,
+            is_right=self._is_right(pair),
         )
+
+    def _is_right(self, pair: Pair) -> bool | None:
+        earlier, later = self.again.detections.identity[[pair.earlier, pair.later]].tolist()
+        return earlier == later if min(earlier, later) >= 0 else None
 
     def _costs_of(self, number: int) -> PairCosts:
         if number not in self._costs:

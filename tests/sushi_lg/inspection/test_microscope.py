@@ -67,7 +67,9 @@ def test_costs_and_ranks_are_those_of_the_candidates(again: Replay, microscope: 
             assert view.cost.rank_to is not None and view.cost.rank_to <= level.num_neighbours
             assert view.fate in (Fate.joined, Fate.unlikely, Fate.outbid)
             assert (view.fate is Fate.joined) == bool(result.accepted[edge])
-            assert view.cost.distance <= view.cost.gate and view.is_right == bool(result.graph.label[edge])  # type: ignore[index]
+            assert view.cost.distance <= view.cost.gate
+            first, second = again.detections.identity[[pair.earlier, pair.later]].tolist()
+            assert view.is_right == (first == second if min(first, second) >= 0 else None)
 
 
 def test_why_a_pair_is_no_candidate(again: Replay, microscope: Microscope) -> None:
