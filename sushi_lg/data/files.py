@@ -6,10 +6,14 @@ import errno
 import functools
 import logging
 import os
+import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+from sushi_lg.errors import DataError
 
 _JUNK_NAMES = frozenset({".ds_store", "__macosx", "thumbs.db", "desktop.ini"})
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -19,15 +23,21 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
 
-    A killed job or a full disk leaves the old file, or none, but never half a file. Parent folders are made.
+    A killed job or a full disk leaves the old file, or none, but never half a file. Parent folders are made. A link is
+    replaced by the file. Pipes, terminals and other character devices, and names of open files such as ``/dev/stdout``,
+    are never replaced: they get what was written when the block ends without an error.
 
     Raises:
+        DataError: ``path`` is a folder, a disk or a socket.
         OSError: from the operating system; where there is no room or no permission it names ``path``.
     """
     target = Path(path)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    is_stream = _is_stream(target)
+    # a stream lies where nobody keeps files: /dev, /proc
+    folder = Path(tempfile.gettempdir()) if is_stream else target.parent
+    folder.mkdir(parents=True, exist_ok=True)
     try:
-        handle, name = tempfile.mkstemp(dir=target.parent, prefix=".staging-", suffix=target.suffix)
+        handle, name = tempfile.mkstemp(dir=folder, prefix=".staging-", suffix=target.suffix)
     except OSError as error:
         # nobody asked for a file called .staging-
         raise OSError(error.errno, error.strerror, str(target)) from error
@@ -35,14 +45,55 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     staged = Path(name)
     try:
         yield staged
-        staged.chmod(0o666 & ~_umask())  # mkstemp makes private files; results should follow the user's umask
-        os.replace(staged, target)
+        if is_stream:
+            _pour(staged, target)
+        else:
+            staged.chmod(0o666 & ~_umask())  # mkstemp makes private files; results should follow the user's umask
+            os.replace(staged, target)
     except BaseException as error:
         staged.unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+        if isinstance(error, OSError) and (error.errno in _NO_ROOM or error.filename == str(staged)):
             # the system names no file, or the temporary one
-            raise OSError(error.errno, os.strerror(error.errno), str(target)) from error
+            raise OSError(error.errno, error.strerror, str(target)) from error
         raise
+
+
+def _is_stream(target: Path) -> bool:
+    """Tell whether ``target`` is to be written into instead of replaced.
+
+    Raises:
+        DataError: a folder, a disk or a socket.
+    """
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return False
+    if stat.S_ISDIR(mode):
+        raise DataError(f"{target}: is a folder, where a file is to be written", "give the name of a file, in it maybe")
+    if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
+        raise DataError(f"{target}: no file, and nothing that can be written to as one", "give the name of a file")
+    return not stat.S_ISREG(mode) or _is_open_file(target)
+
+
+def _is_open_file(target: Path) -> bool:
+    """Tell whether ``target`` names an open file of a process, or is a link to such a name, as ``/dev/stdout`` is."""
+    step = target
+    while True:
+        folder = Path(os.path.realpath(step.parent))
+        if folder.is_relative_to("/proc") or folder == Path("/dev/fd"):
+            return True
+        if not step.is_symlink():
+            return False
+        step = folder / step.readlink()
+
+
+def _pour(staged: Path, target: Path) -> None:
+    """Write what is in ``staged`` to ``target``, which exists, and remove ``staged``."""
+    # appended: with `--json /dev/stdout > FILE` other lines stand in FILE already
+    handle = os.open(target, os.O_WRONLY | os.O_APPEND)
+    with staged.open("rb") as source, os.fdopen(handle, "wb") as sink:
+        shutil.copyfileobj(source, sink)
+    staged.unlink()
 
 
 def is_junk(name: str) -> bool:
