@@ -105,17 +105,18 @@ def find_events(
     ids = np.asarray(track_id, dtype=np.int64).reshape(-1)
     check_results(name, frames, ids, num_frames)
     prepared = prepare(name, truth, layout, frames, ids, boxes, num_frames)
+    trajectory = np.unique(ids, return_inverse=True)[1].reshape(-1)  # from 0, so that -1 is nobody whatever the ids are
     match = np.full(len(ids), -1, dtype=np.int64)
     last_row: dict[int, int] = {}  # identity → the tracker's row it was matched to last
-    in_last_frame: dict[int, int] = {}  # identity → trajectory; not changed by frames in which one side is empty
+    in_last_frame: dict[int, int] = {}  # identity → of ``trajectory``; not changed by frames in which one side is empty
     events: list[tuple[int, int, int, int, int]] = []  # kind, frame, truth row, track row, previous track row
     for time in range(num_frames):
         truth_rows, track_rows = prepared.truth_rows[time], prepared.result_rows[time]
         matched_truth, matched_track = np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
         if len(truth_rows) and len(track_rows):
             overlap = prepared.data["similarity_scores"][time]
-            before = np.array([in_last_frame.get(int(i), np.nan) for i in truth.track_id[truth_rows]])
-            matched_truth, matched_track = _match(overlap, before[:, None] == ids[track_rows][None])
+            before = np.array([in_last_frame.get(int(i), -1) for i in truth.track_id[truth_rows]])
+            matched_truth, matched_track = _match(overlap, before[:, None] == trajectory[track_rows][None])
             in_last_frame = {}
         missed = np.delete(truth_rows, matched_truth)
         invented = np.delete(track_rows, matched_track)
@@ -128,7 +129,7 @@ def find_events(
                 events.append((EventKind.SWITCH, time, int(truth_row), int(track_row), previous))
             match[track_row] = truth_row
             last_row[identity] = int(track_row)
-            in_last_frame[identity] = int(ids[track_row])
+            in_last_frame[identity] = int(trajectory[track_row])
     kind, at, truth_row, track_row, previous_row = np.array(events, dtype=np.int64).reshape(-1, 5).T
 
     def lookup(column: NDArray[np.int64], row: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from sushi_lg.data.layouts import LAYOUTS
@@ -73,6 +76,24 @@ def test_counts_equal_trackeval(seed: int) -> None:
         events = find_events(truth, LAYOUTS[layout], *columns, num_frames)
         assert_counts_equal(events, truth, layout, columns, num_frames)
         check_rows(events, truth, columns)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 10_000),
+    first_track=st.sampled_from([-(2**63), -3, 2**53 - 2, 2**53, 2**62, 2**63 - 1 - 2000]),
+    first_truth=st.sampled_from([0, 2**53, 2**62]),
+)
+def test_ids_are_only_names(seed: int, first_track: int, first_truth: int) -> None:
+    """Ids that a float cannot tell apart change nothing: the counts are TrackEval's, the rows those of small ids."""
+    truth, (frame, track_id, boxes), num_frames = world(seed)
+    small = find_events(truth, LAYOUTS["DanceTrack"], frame, track_id, boxes, num_frames)
+    named = replace(truth, track_id=truth.track_id + first_truth)
+    columns = (frame, track_id + first_track, boxes)
+    huge = find_events(named, LAYOUTS["DanceTrack"], *columns, num_frames)
+    assert_counts_equal(huge, named, "DanceTrack", columns, num_frames)
+    for column in ("kind", "frame", "truth_row", "track_row", "previous_track_row", "match"):
+        np.testing.assert_array_equal(getattr(huge, column), getattr(small, column))
 
 
 def check_rows(events: ClearEvents, truth: MotTable, columns: tuple[NDArray, NDArray, NDArray]) -> None:
