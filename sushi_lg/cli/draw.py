@@ -64,7 +64,7 @@ def draw(
     if captions is not None and (errors or truth):
         raise DataError("--captions and --errors: both at once cannot be read", "draw two videos")
     _tell_if_elsewhere(table, pictures, source)
-    said = None if captions is None else _said(captions, table)
+    said = None if captions is None else _said(captions, tracks, table)
     mistakes = None
     if errors or truth:
         mistakes = _mistakes(tracks, table, truth or pictures, first, length, source)
@@ -110,17 +110,18 @@ def _tracks_in(folder: Path) -> str:
     return f"name one of its files, such as {found[0]}" if found else "name a .parquet file of `sushi-lg track`"
 
 
-def _said(path: Path, table: TrajectoryTable) -> Said:
-    """Read statements and links about the people of ``table``."""
+def _said(path: Path, tracks: Path, table: TrajectoryTable) -> Said:
+    """Read statements and links about the people of ``table``, which was read from ``tracks``."""
     from semantic.bensmot.vocabulary import lemma
     from semantic.records_io import read_semantics
     from sushi_lg.inspection.said import Link, Said, Statement
+    from sushi_lg.inspection.stored import are_frames_of
 
-    _, semantics = read_semantics(path)
-    ids = set(table.track_id.tolist())
-    about = {caption.track_id for caption in semantics.captions}
-    if about and not about & ids:
-        raise DataError(f"{path}: says nothing about the people of these trajectories", "name what was said about them")
+    clip, semantics = read_semantics(path)
+    if not are_frames_of({track.track_id: track.frame for track in clip.tracks}, table):
+        raise DataError(
+            f"{path}: about other trajectories than {tracks}", "name what was said about these, or describe them again"
+        )
     statements = [
         Statement(caption.track_id, sentence.text, sentence.first_frame, sentence.last_frame)
         for caption in semantics.captions
@@ -154,6 +155,7 @@ def _mistakes(
     from sushi_lg.data.sequence import open_sequence
     from sushi_lg.evaluation.events import find_events
     from sushi_lg.inspection.mistakes import Mistakes
+    from sushi_lg.inspection.stored import scored_boxes
 
     if truth.is_dir():
         sequence = open_sequence(truth, frame_rate=source.frame_rate).view(first + 1, length)
@@ -166,12 +168,13 @@ def _mistakes(
         rows = replace(rows, frame=rows.frame - first)
     else:
         raise DataError(f"{truth}: a video has no ground truth", "name it with --truth FILE|SEQUENCE")
-    boxes = table.boxes_ltwh
-    text = tracks.with_suffix(".txt")
-    if text.is_file():  # scores are made from the text, whose decimals are fewer
-        written = read_table(text, "results")
-        if len(written) == len(table) and (written.frame - 1 == table.frame).all():
-            boxes = written.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
+    boxes, text = table.boxes_ltwh, tracks.with_suffix(".txt")
+    if text.is_file():
+        boxes = scored_boxes(text, table, length)
+    else:
+        typer.echo(
+            f"note: {text}: no such file; scores are made of its rounded boxes, so counts may differ a little", err=True
+        )
     events = find_events(rows, layout, table.frame, table.track_id, boxes, length, name=str(tracks))
     return Mistakes(events, rows.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0]), round(source.frame_rate))
 

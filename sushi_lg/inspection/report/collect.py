@@ -1,8 +1,6 @@
 """From a finished run to the records of its report: what is on disk, what a replay adds, what the ground truth says.
 
 Everything here is made of tables and records; pixels come later (``pictures``), and how it looks is up to ``page``.
-
-Shapes: R boxes of a result.
 """
 
 from __future__ import annotations
@@ -17,13 +15,9 @@ from pathlib import Path
 
 import numpy as np
 import yaml
-from numpy.typing import NDArray
 
 import sushi_lg
 from sushi_lg.data.models import file_sha256
-from sushi_lg.data.mot_format import read_table
-from sushi_lg.data.sequence import Sequence
-from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.errors import DataError, SushiError
 from sushi_lg.evaluation.events import EventKind, find_events
 from sushi_lg.evaluation.links import LevelQuality, add_quality
@@ -44,6 +38,7 @@ from sushi_lg.inspection.report.records import (
 )
 from sushi_lg.inspection.report.scenes import SceneMaker
 from sushi_lg.inspection.report.timeline import trajectories_of, weak_links_of
+from sushi_lg.inspection.stored import scored_boxes
 from sushi_lg.study.bootstrap import draw
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
@@ -289,7 +284,7 @@ def _sequence_part(
     people: list[Person] = []
     if sequence.has_ground_truth:
         truth = sequence.load_ground_truth()
-        scored = _as_scored(run.folder / "tracks" / f"{name}.txt", sequence, table)
+        scored = scored_boxes(run.folder / "tracks" / f"{name}.txt", table, sequence.length)
         events = find_events(
             truth, sequence.info.layout, table.frame, table.track_id, scored, sequence.length, name=name
         )
@@ -314,19 +309,6 @@ def _sequence_part(
         for one in part.trajectories
     )
     return replace(part, trajectories=shown), switches, people
-
-
-def _as_scored(path: Path, sequence: Sequence, table: TrajectoryTable) -> NDArray[np.float64]:
-    """Return the boxes of a table as its text file has them, rounded: these are scored.
-
-    Raises:
-        DataError: the text holds other rows.
-    """
-    text = read_table(path, "results", sequence_length=sequence.info.length)
-    if not (np.array_equal(text.frame - 1, table.frame) and np.array_equal(text.track_id, table.track_id)):
-        raise DataError(f"{path}: other rows than {path.with_suffix('.parquet').name}", "track again")
-    boxes: NDArray[np.float64] = text.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
-    return boxes
 
 
 def _with_scenes(run: Run, words: Words) -> Words:

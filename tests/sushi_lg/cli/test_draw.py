@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from semantic.records_io import write_semantics
-from semantic.structures import Caption, Clip, Interaction, Semantics, Sentence, Track
+from semantic.sources import trajectories_source
+from semantic.structures import Caption, Interaction, Semantics, Sentence
 from sushi_lg.cli.app import main
 from sushi_lg.data.sequence import write_seqinfo
 from sushi_lg.data.trajectory_io import TrajectoryTable, read_trajectories, write_trajectories
@@ -99,18 +100,8 @@ def test_a_part_of_a_video_is_compared_with_its_part(walk: Path, capsys: pytest.
 
 
 def test_captions(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    frame = np.arange(LENGTH)
-    people = tuple(
-        Track(
-            k,
-            frame,
-            np.tile([70.0 * k, 60, 70.0 * k + 40, 150], (LENGTH, 1)),
-            np.ones(LENGTH),
-            np.zeros(LENGTH, dtype=bool),
-        )
-        for k in (1, 2)
-    )
-    clip = Clip("walk", LENGTH, 5.0, np.tile([WIDTH, HEIGHT], (LENGTH, 1)), people)
+    scene = (None, (WIDTH, HEIGHT), 5.0, LENGTH)
+    clip, _ = trajectories_source(tracks(walk), "walk", lambda: scene).open()
     words = Sentence("A man in a red top waves.", (1,), 0, 3)
     interactions = (Interaction(1, 2, "pass.v.01", 0.9, 0, 3, "rules"),)
     write_semantics(walk / "walk.json", clip, Semantics("walk", (Caption(1, (words,)),), interactions, ()))
@@ -121,12 +112,41 @@ def test_captions(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
     changed = [float((np.abs(a - b).max(axis=-1) > 60).mean()) for a, b in zip(said, plain, strict=True)]
     assert min(changed[:4]) > 0.0015 > 0.0005 > max(changed[4:])  # while it holds, and no longer
     capsys.readouterr()
-    other = Semantics("walk", (Caption(41, (replace(words, track_ids=(41,)),)),), (), ())
-    shifted = Clip("walk", LENGTH, 5.0, clip.sizes, tuple(replace(t, track_id=t.track_id + 40) for t in people))
-    write_semantics(walk / "other.json", shifted, other)
-    assert run("draw", tracks(walk), video, "--captions", walk / "other.json") == 3
-    assert "says nothing about the people" in capsys.readouterr().err
     assert run("draw", tracks(walk), video, "--captions", walk / "walk.json", "--errors") == 3
+
+
+@pytest.mark.parametrize("change", ["one is gone", "another number", "a frame less"])
+def test_words_about_other_trajectories_are_refused(
+    walk: Path, change: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene = (None, (WIDTH, HEIGHT), 5.0, LENGTH)
+    clip, _ = trajectories_source(tracks(walk), "walk", lambda: scene).open()
+    *others, last = clip.tracks  # number 9
+    fields = ("frame", "boxes_xyxy", "confidence", "is_interpolated")
+    shorter = replace(last, **{name: getattr(last, name)[1:] for name in fields})
+    changed = {"one is gone": (), "another number": (replace(last, track_id=10),), "a frame less": (shorter,)}[change]
+    words = Sentence("A man in a red top waves.", (1,), 0, 3)
+    said = Semantics("walk", (Caption(1, (words,)),), (), ())
+    write_semantics(walk / "old.json", replace(clip, tracks=(*others, *changed)), said)
+    video = walk / "data" / "walk" / "walk.mp4"
+    assert run("draw", tracks(walk), video, "--captions", walk / "old.json") == 3
+    told = capsys.readouterr().err
+    assert f"{walk / 'old.json'}: about other trajectories than {tracks(walk)}" in told and "describe them" in told
+    assert not (walk / "run" / "tracks" / "walk.mp4").exists()
+
+
+def test_mistakes_without_the_text_that_is_scored(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = walk / "data" / "walk"
+    text = tracks(walk).with_suffix(".txt")
+    lines = text.read_text().splitlines(keepends=True)
+    frame, number, rest = lines[0].split(",", 2)
+    text.write_text("".join([f"{frame},{int(number) + 70},{rest}", *lines[1:]]))  # the same frames
+    assert run("draw", tracks(walk), folder / "walk.mp4", "--truth", folder) == 3
+    assert f"{text}: other rows than walk.parquet" in capsys.readouterr().err
+    text.unlink()
+    assert run("draw", tracks(walk), folder / "walk.mp4", "--truth", folder) == 0
+    told = capsys.readouterr()
+    assert f"note: {text}: no such file" in told.err and "false positives 2  misses 8  switches 1\n" in told.out
 
 
 @pytest.mark.parametrize(
