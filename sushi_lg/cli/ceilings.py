@@ -46,9 +46,18 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_f
             f"no ground truth: {', '.join(without)}", "ceilings need it; track sequences that have it, or pass --data"
         )
 
+    videos = [(run.sequence(name).info.root.resolve(), run.sequence(name).first) for run, name in pairs]
+    twice = next((pair for pair, video in zip(pairs, videos, strict=True) if videos.count(video) > 1), None)
+    if twice is not None:
+        raise ConfigError(
+            f"study ceilings: {twice[1]} is in several of these runs", "each sequence counts once: name one run of it"
+        )
+    names = [name for _, name in pairs]
+
     def labelled():  # noqa: ANN202 - a generator of what `ceilings` takes
         for done, (run, name) in enumerate(pairs, start=1):
-            yield run.tracker, load_labelled_run(run, name, need_truth=True)
+            unique = name if names.count(name) == 1 else f"{run.folder.name}/{name}"
+            yield run.tracker, load_labelled_run(run, name, need_truth=True, scored_as=unique)
             typer.echo(f"[{done}/{len(pairs)}] {name}: done", err=True)
 
     stages = ceilings(labelled())
@@ -59,7 +68,7 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_f
     with atomic_path(page) as staged:
         staged.write_text(costs_markdown(stages, title), encoding="utf-8")
     typer.echo(f"wrote {page}", err=True)
-    content = costs_to_json(stages, [str(word) for word in words])
+    content = costs_to_json(stages, runs)
     write_json(folder / "ceilings.json", content)
     pictures = [folder / f"ceilings{suffix}" for suffix in (".png", ".svg")]
     save_cost_figure(stages, pictures, title)

@@ -25,7 +25,13 @@ def inspect(
     ],
     frame: Annotated[
         int | None,
-        typer.Option("--frame", metavar="N", help="Ask about the last box of A up to here and the first of B after."),
+        typer.Option(
+            "--frame",
+            metavar="N",
+            min=1,
+            max=10**9,
+            help="Ask about the last box of A up to here and the first of B after.",
+        ),
     ] = None,
     sequence: Annotated[
         str | None, typer.Option("--sequence", metavar="NAME", help="Of the run; may be left out where there is one.")

@@ -409,12 +409,16 @@ def _open_sources(
         refuse_namesakes((sequence.name, sequence.info.root) for sequence in sequences)
         return sequences, {"sequences": [str(Path(n).absolute()) for n in names]}
     located = locate(split, data, missing, "pass missing=skip to run the others")
-    return list(located.sequences), {"split": split, "absent": list(located.missing), "data": str(data)}
+    return list(located.sequences), {
+        "split": str(Path(split).absolute()) if split.endswith(".txt") else split,
+        "absent": list(located.missing),
+        "data": None if data is None else str(data.absolute()),
+    }
 
 
 _OWN_NAMES = ("tracks", "appearance")  # folders beside those of sequences
-# Say which rows and sequences take part and where files lie, not how they are tracked.
 _MOST_SHOWN = 5
+# Say which rows and sequences take part and where files lie, not how they are tracked.
 _NO_MATTER = ("on_bad_row", "missing", "absent", "galleries")
 
 

@@ -181,7 +181,7 @@ def _score(labelled: LabelledSequence, table: TrajectoryTable) -> SequenceScores
         table.track_id,
         table.boxes_ltwh,
         sequence.length,
-        name=sequence.name,
+        name=labelled.name,
     )
 
 

@@ -27,6 +27,7 @@ class LabelledSequence:
 
     Attributes:
         sequence: where it came from.
+        name: it is scored under.
         given: A detections as loaded.
         detections: N of them that take part, with the identities of all persons; -1 everywhere without ground truth.
         rows: (N,) int64, which of those given they are.
@@ -35,6 +36,7 @@ class LabelledSequence:
     """
 
     sequence: Sequence
+    name: str
     given: Detections
     detections: Detections
     rows: Tensor
@@ -51,6 +53,7 @@ def load_labelled(
     use_camera: bool = True,
     on_bad_row: OnBadRow = "error",
     need_truth: bool = True,
+    name: str | None = None,
 ) -> LabelledSequence:
     """Read detections as ``track_sequences`` does and match those that take part to the ground truth.
 
@@ -62,6 +65,7 @@ def load_labelled(
         use_camera: read camera motion where there is a ``gmc.txt``.
         on_bad_row: see ``read_table``.
         need_truth: refuse a sequence without ground truth.
+        name: to score it under; None = that of the sequence.
 
     Raises:
         DataError: no ground truth although it is needed, or from reading.
@@ -74,7 +78,7 @@ def load_labelled(
     detections, rows = tracker.choose(given)
     is_object = np.zeros(len(detections), dtype=bool)
     if not sequence.has_ground_truth:
-        return LabelledSequence(sequence, given, detections, rows, is_object, None)
+        return LabelledSequence(sequence, name or sequence.name, given, detections, rows, is_object, None)
     truth = sequence.load_ground_truth()
     layout = sequence.info.layout
     persons = truth.select(layout.identity_rows(truth))
@@ -89,4 +93,4 @@ def load_labelled(
     identity[row >= 0] = persons.track_id[row[row >= 0]]
     is_object[row >= 0] = layout.scored_rows(persons)[row[row >= 0]]
     known = replace(detections, identity=torch.from_numpy(identity))
-    return LabelledSequence(sequence, given, known, rows, is_object, truth)
+    return LabelledSequence(sequence, name or sequence.name, given, known, rows, is_object, truth)

@@ -58,7 +58,7 @@ class Run:
     @property
     def is_published_recipe(self) -> bool:
         """Whether it is a run of ``sushi`` or ``lgmot``, which cannot be replayed."""
-        return bool(self.settings.get("is_published", False)) or "window" in self.settings.get("settings", {})
+        return bool(self.settings.get("is_published", False)) or "window" in (self.settings.get("settings") or {})
 
     def sequence(self, name: str) -> Sequence:
         """Return a sequence of the run.
@@ -99,7 +99,8 @@ class Run:
                 "track again, or put those weights back",
             )
         try:
-            config = from_json(TrackerConfig, self.settings["settings"]) if "settings" in self.settings else None
+            stated_settings = self.settings.get("settings")
+            config = from_json(TrackerConfig, stated_settings) if stated_settings else None
         except ValueError as error:
             raise ConfigError(f"{self.folder / 'config.yaml'}: settings: {error}", "track again") from error
         return load_tracker(path, config)
@@ -149,8 +150,10 @@ class Replay:
         """Whether the stored trajectories came out again, ids included."""
         now, then = (table_order(table) for table in (self.table, self.stored))
         names = ("frame", "track_id", "detection_index")
-        return len(self.table) == len(self.stored) and all(
-            np.array_equal(getattr(self.table, name)[now], getattr(self.stored, name)[then]) for name in names
+        return (
+            len(self.table) == len(self.stored)
+            and all(np.array_equal(getattr(self.table, name)[now], getattr(self.stored, name)[then]) for name in names)
+            and np.allclose(self.table.boxes_ltwh[now], self.stored.boxes_ltwh[then], atol=0.01)
         )
 
     @cached_property
@@ -185,6 +188,9 @@ def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
         raise DataError(f"{path}: cannot be read: {error}", "track again") from error
     if not isinstance(settings, dict):
         raise DataError(f"{path}: not a mapping", "track again")
+    for key, kind in (("settings", dict), ("sequences", list), ("appearance", dict)):
+        if not isinstance(settings.get(key) or kind(), kind):
+            raise DataError(f"{path}: {key} is {settings[key]!r}", "track again")
     stored = {file.stem for file in (folder / "tracks").glob("*.parquet")}
     found = {s.name: s for s in _sequences(path, settings, data) if s.name in stored}
     if not found:
@@ -216,8 +222,8 @@ def replay(run: Run, name: str) -> Replay:
     return Replay(sequence, tracker, labelled, tuple(levels), tuple(results), membership, table, run.table(name))
 
 
-def load_labelled_run(run: Run, name: str, *, need_truth: bool) -> LabelledSequence:
-    """Read a sequence as the run did.
+def load_labelled_run(run: Run, name: str, *, need_truth: bool, scored_as: str | None = None) -> LabelledSequence:
+    """Read a sequence as the run did; ``scored_as`` gives it another name in scores.
 
     Raises:
         DataError: from reading; no ground truth although it is needed.
@@ -233,6 +239,7 @@ def load_labelled_run(run: Run, name: str, *, need_truth: bool) -> LabelledSeque
         use_camera=run.settings.get("camera", "auto") == "auto",
         on_bad_row=on_bad_row,
         need_truth=need_truth,
+        name=scored_as,
     )
 
 
@@ -246,7 +253,7 @@ def _sequences(path: Path, settings: Mapping[str, Any], data: str | Path | None)
     if settings.get("split"):
         if root is None:
             raise DataError(f"{path}: names no data folder", "give it with --data")
-        return load_split(str(settings["split"]), root, missing="skip")
+        return load_split(_split(path, str(settings["split"]), Path(root)), root, missing="skip")
     places = [Path(str(entry)) for entry in settings.get("sequences") or []]
     if not places:
         raise DataError(f"{path}: names no sequences", "track again")
@@ -259,6 +266,19 @@ def _sequences(path: Path, settings: Mapping[str, Any], data: str | Path | None)
     return [open_sequence(place) for place in here]
 
 
+def _split(path: Path, stated: str, root: Path) -> str:
+    """Return a split as ``read_split`` takes it; a file that was moved with the data is found there."""
+    if not stated.endswith(".txt") or Path(stated).is_file():
+        return stated
+    for folder in (root, root.parent):
+        if (folder / Path(stated).name).is_file():
+            return str(folder / Path(stated).name)
+    raise DataError(
+        f"{stated}: no such split file, but {path} names it",
+        f"put it into the folder that you give with --data ({root})",
+    )
+
+
 def _galleries(run: Run, name: str) -> Path | None:
     """Return the folder of the appearance vectors the run was made with, or None for boxes only."""
     if name not in (run.settings.get("appearance") or {}):
@@ -266,5 +286,14 @@ def _galleries(run: Run, name: str) -> Path | None:
     stated = run.settings.get("galleries")
     if stated is None:
         raise DataError(f"{run.folder / 'config.yaml'}: does not say where the appearance vectors are", "track again")
-    here = run.folder / "appearance" / Path(str(stated)).name  # a run on videos that was moved
-    return here if not Path(str(stated)).is_dir() and here.is_dir() else Path(str(stated))
+    # a run on videos that was moved has them inside
+    folder = next(
+        (f for f in (Path(str(stated)), run.folder / "appearance" / Path(str(stated)).name) if f.is_dir()), None
+    )
+    if folder is None:
+        path = run.folder / "config.yaml"
+        raise DataError(
+            f"{stated}: no such folder, but {path} says that the appearance vectors are there",
+            f"put it back, or write where it is into {path} as `galleries: FOLDER`",
+        )
+    return folder

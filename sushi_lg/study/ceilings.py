@@ -17,8 +17,10 @@ from typing import Any
 import numpy as np
 
 from sushi_lg.data.files import atomic_path
+from sushi_lg.data.models import file_sha256
 from sushi_lg.errors import ConfigError
 from sushi_lg.evaluation.ceilings import Stage, ceiling_table, ceilings_to_json
+from sushi_lg.inspection.replay import Run
 from sushi_lg.study.bootstrap import DRAWS, SEED, Interval
 from sushi_lg.study.scores import metrics, sums_of
 
@@ -82,15 +84,23 @@ def costs_markdown(stages: Sequence[Stage], title: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def costs_to_json(stages: Sequence[Stage], tracked: Sequence[str]) -> dict[str, Any]:
+def fingerprint_of(run: Run) -> dict[str, Any]:
+    """Return what tells whether a run is still the one that ceilings were computed of: digests of its files."""
+    return {
+        "config": file_sha256(run.folder / "config.yaml"),
+        "tracks": {name: file_sha256(run.folder / "tracks" / f"{name}.txt") for name in run.names},
+    }
+
+
+def costs_to_json(stages: Sequence[Stage], runs: Sequence[Run]) -> dict[str, Any]:
     """Return everything as JSON values.
 
     Args:
         stages: of ``ceilings``.
-        tracked: the runs they are of.
+        runs: they are of.
     """
     return {
-        "runs": list(tracked),
+        "of": [fingerprint_of(run) for run in runs],
         "costs": [
             {
                 "stage": cost.stage,
@@ -109,7 +119,7 @@ def lost_text(cost: Cost) -> str:
     if cost.lost is None:
         return ""
     interval = "" if cost.interval is None else f" [{cost.interval.low:.1f}, {cost.interval.high:.1f}]"
-    return f"{cost.lost:.1f}{interval}"
+    return f"{cost.lost:.1f}{interval}".replace("-0.0", "0.0")
 
 
 def save_cost_figure(stages: Sequence[Stage], paths: Sequence[Path], title: str) -> None:

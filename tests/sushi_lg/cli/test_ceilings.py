@@ -9,6 +9,8 @@ from synthetic import write_world
 
 from sushi_lg.cli.app import main
 from sushi_lg.errors import ConfigError, DataError
+from sushi_lg.inspection.replay import open_run
+from sushi_lg.study.ceilings import fingerprint_of
 
 
 def call(*words: object) -> int:
@@ -39,6 +41,23 @@ def test_two_runs_in_one_table(runs: Path, tmp_path: Path, capsys: pytest.Captur
     assert content["stages"][-1]["filled"]["sequences"]["one"]["HOTA"] == pytest.approx(one, abs=1e-3)
     for suffix in ("md", "png", "svg"):
         assert (tmp_path / f"ceilings.{suffix}").stat().st_size > 100
+
+
+def test_a_sequence_counts_once(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("study", "ceilings", runs / "one", runs / "one", "--out", tmp_path) == ConfigError.exit_code
+    assert "one is in several of these runs" in capsys.readouterr().err
+
+
+def test_two_sequences_of_one_name_are_two(tmp_path: Path) -> None:
+    for number, folder in enumerate(("a", "b")):
+        write_world(tmp_path / folder, ("same",), seed=number)
+        assert call("track", tmp_path / folder / "same", "--out", tmp_path / f"run-{folder}") == 0
+    out = tmp_path / "out"
+    assert call("study", "ceilings", tmp_path / "run-a", tmp_path / "run-b", "--out", out) == 0
+    content = json.loads((out / "ceilings.json").read_text())
+    assert list(content["stages"][0]["plain"]["sequences"]) == ["run-a/same", "run-b/same"]
+    runs = [open_run(tmp_path / f"run-{folder}") for folder in ("a", "b")]
+    assert content["of"] == [fingerprint_of(run) for run in runs] and content["of"][0] != content["of"][1]
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -111,6 +112,9 @@ def test_a_run_on_a_video_may_be_moved(tmp_path: Path) -> None:
         ({"is_published": True, "recipe": "sushi"}, ConfigError, "recipe sushi cannot be replayed"),
         ({"settings": {"min_skore": 1}}, ConfigError, "min_skore"),
         ({"appearance": {"one": "hsv 12"}}, DataError, "does not say where"),
+        ({"appearance": {"one": "hsv 12"}, "galleries": "/gone/looks"}, DataError, "put it back, or write where it is"),
+        ({"appearance": "hsv"}, DataError, "appearance is 'hsv'"),
+        ({"split": None, "sequences": 5}, DataError, "sequences is 5"),
     ],
 )
 def test_what_cannot_be_replayed(
@@ -119,6 +123,25 @@ def test_what_cannot_be_replayed(
     change(run_folder, **settings)
     with pytest.raises(error, match=said):
         replay(open_run(run_folder), "one")
+
+
+def test_a_split_file_is_found_with_the_data(run_folder: Path, tmp_path: Path) -> None:
+    write_world(tmp_path / "data", ("one", "two"))
+    change(run_folder, split="/gone/split-one.txt", data="/gone")
+    with pytest.raises(DataError, match="no such split file") as error:
+        open_run(run_folder)
+    assert "--data" in str(error.value)
+    assert open_run(run_folder, tmp_path / "data").names == ("one", "two")
+    change(run_folder, settings=None)  # of an older version: those of the weights
+    assert replay(open_run(run_folder, tmp_path / "data"), "one").is_same
+
+
+def test_edited_boxes_are_noticed(run_folder: Path) -> None:
+    run = open_run(run_folder)
+    again = replay(run, "one")
+    boxes = again.stored.boxes_ltwh.copy()
+    boxes[0, 2] += 1.0
+    assert again.is_same and not replace(again, stored=replace(again.stored, boxes_ltwh=boxes)).is_same
 
 
 def test_no_run(run_folder: Path, tmp_path: Path) -> None:

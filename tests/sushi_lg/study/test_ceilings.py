@@ -65,8 +65,8 @@ def test_one_sequence_has_no_interval(stages: list[Stage]) -> None:
 
 
 def test_table_and_figure(stages: list[Stage], tmp_path: Path) -> None:
-    content = costs_to_json(stages, ["runs/one"])
-    assert content["runs"] == ["runs/one"] and content["costs"][0]["lost"] is None
+    content = costs_to_json(stages, [])
+    assert content["of"] == [] and content["costs"][0]["lost"] is None
     assert content["costs"][2]["interval"] == sorted(content["costs"][2]["interval"])
     table = costs_markdown(stages, "toy")
     assert table.count("\n| ") == 4 and "| swapped | " in table
