@@ -124,13 +124,25 @@ def _weights(package: Path) -> dict[str, object]:
     for folder in folders:
         files = sorted(path for path in folder.rglob("*") if path.suffix in _WEIGHTS) if folder.is_dir() else []
         for path in files[:_MOST_LISTED]:
-            # some are gigabytes: what was hashed when it was fetched has its hash beside it
-            beside = path.with_name(f"{path.name}.sha256")
-            text = f", sha256 {beside.read_text(encoding='utf-8').split()[0]}" if beside.is_file() else ""
-            found[anonymous(str(path))] = f"{path.stat().st_size / 2**20:.1f} MiB{text}"
+            try:
+                found[anonymous(str(path))] = _size_and_hash(path)
+            except OSError as error:  # a link that leads nowhere, say
+                found[anonymous(str(path))] = f"cannot be read: {error.strerror}"
         if len(files) > _MOST_LISTED:
             found[anonymous(str(folder))] = f"{len(files) - _MOST_LISTED} files more"
     return found
+
+
+def _size_and_hash(path: Path) -> str:
+    """Return the size of a file, and its hash as the file beside it says: some weights are gigabytes."""
+    size = f"{path.stat().st_size / 2**20:.1f} MiB"
+    beside = path.with_name(f"{path.name}.sha256")
+    if not beside.is_file():
+        return size
+    words = beside.read_text(encoding="utf-8", errors="replace").split()
+    if not words or re.fullmatch(r"[0-9a-fA-F]{64}", words[0]) is None:
+        return f"{size}, {beside.name} holds no hash"
+    return f"{size}, sha256 {words[0]}"
 
 
 def _revision(checkout: Path) -> str | None:

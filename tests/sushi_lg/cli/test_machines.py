@@ -182,6 +182,26 @@ def test_env_of_a_user_shows_no_name(tmp_path: Path) -> None:
     assert "  SUSHI_LG_MODELS: ~/weights\n" in done.stdout
 
 
+def test_env_names_weights_that_cannot_be_read(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "a.onnx").symlink_to("nowhere.onnx")
+    (tmp_path / "b.onnx").write_bytes(b"x")
+    (tmp_path / "b.onnx.sha256").write_text("\n")
+    (tmp_path / "c.onnx").write_bytes(b"x")
+    (tmp_path / "c.onnx.sha256").write_bytes(b"\xff\xfe no hash")
+    (tmp_path / "d.onnx").write_bytes(b"x" * 2**20)
+    monkeypatch.setenv("SUSHI_LG_MODELS", str(tmp_path))
+    assert run("env", "--json", "-") == 0
+    weights = json.loads(capsys.readouterr().out)["weights"]
+    assert {Path(name).name: text for name, text in weights.items() if name.endswith(".onnx")} == {
+        "a.onnx": "cannot be read: No such file or directory",
+        "b.onnx": "0.0 MiB, b.onnx.sha256 holds no hash",
+        "c.onnx": "0.0 MiB, c.onnx.sha256 holds no hash",
+        "d.onnx": "1.0 MiB",
+    }
+
+
 def test_env_where_something_is_wrong(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.setenv("SUSHI_LG_MODELS", "/nowhere/at/all")
     assert run("env") == 0
