@@ -17,7 +17,9 @@ import numpy as np
 import yaml
 
 import sushi_lg
+from sushi_lg.data.frames import sequence_frames
 from sushi_lg.data.models import file_sha256
+from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import DataError, SushiError
 from sushi_lg.evaluation.events import EventKind, find_events
 from sushi_lg.evaluation.links import LevelQuality, add_quality
@@ -40,6 +42,7 @@ from sushi_lg.inspection.report.scenes import SceneMaker
 from sushi_lg.inspection.report.timeline import trajectories_of, weak_links_of
 from sushi_lg.inspection.stored import scored_boxes
 from sushi_lg.study.bootstrap import draw
+from sushi_lg.study.ceilings import fingerprint_of
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
 _SHOWN_PEOPLE = 24
@@ -110,7 +113,10 @@ def collect(
         if progress is not None:
             progress(number + 1)
     for name, fault in failed.items():
-        notes.append(f"{name} cannot be tracked once more, so its links are unknown: {fault.message}")
+        notes.append(f"{name} cannot be tracked once more, so its links are unknown: {_with_remedy(fault)}")
+    if len(failed) == len(run.names):
+        first = next(iter(failed.values()))
+        unknown = Lack(f"No sequence of the run can be tracked once more: {_with_remedy(first)}.")
     if unknown is not None:
         lacks |= {"links": unknown, "levels": unknown}
     if not scorable:
@@ -133,13 +139,10 @@ def collect(
             notes.append(f"{len(absent)} of {len(run.names)} sequences have no ground truth: {', '.join(absent)}")
     if not quality:
         lacks.setdefault("levels", Lack("No sequence with ground truth can be tracked once more."))
-    ceilings = read_ceilings(run.folder / "ceilings.json")
-    if not ceilings:
-        lacks["ceilings"] = Lack(
-            "What each part of the tracker costs was not computed for this run.",
-            f"sushi-lg study ceilings {folder}",
-        )
-    command = f"sushi-lg describe {folder} --out {folder}"
+    ceilings, reason = read_ceilings(run)
+    if reason:
+        lacks["ceilings"] = Lack(reason, f"sushi-lg study ceilings {folder}")
+    command = _describe_command(run, folder)
     if not words:
         lacks["words"] = Lack("Nothing was said about this run yet.", command)
     elif silent := [name for name in run.names if name not in words]:
@@ -187,9 +190,37 @@ def _unknown_tracker(run: Run) -> Lack | None:
     try:
         run.tracker  # noqa: B018 - reads settings and weights
     except SushiError as error:
-        remedy = f" ({error.remedy})" if error.remedy else ""
-        return Lack(f"The run cannot be tracked once more: {error.message}{remedy}.")
+        return Lack(f"The run cannot be tracked once more: {_with_remedy(error)}.")
     return None
+
+
+def _with_remedy(error: SushiError) -> str:
+    return f"{error.message} ({error.remedy})" if error.remedy else error.message
+
+
+def _describe_command(run: Run, folder: str) -> str:
+    """Return the command that says something about a run, as a shell takes it.
+
+    A run tells `describe` where sequences are that were named when it was made; those of a split are found by
+    ``--frames``, and one folder can be said there.
+    """
+    command = f"sushi-lg describe {folder} --out {folder}"
+    told = {place.name: place for place in (Path(str(entry)) for entry in run.settings.get("sequences") or [])}
+    if all((run.folder / name).is_dir() or (name in told and told[name].is_dir()) for name in run.names):
+        return command
+    roots = [run.sequence(name).info.root for name in run.names]
+    is_one_folder = len({root.parent for root in roots}) == 1 and [root.name for root in roots] == list(run.names)
+    if is_one_folder and all(_has_pictures(run.sequence(name)) for name in run.names):
+        return f"{command} --frames {shlex.quote(str(roots[0].parent))}"
+    return f"{command} --frames FOLDER_OF_PICTURES"
+
+
+def _has_pictures(sequence: Sequence) -> bool:
+    try:
+        sequence_frames(sequence)
+    except SushiError:
+        return False
+    return True
 
 
 # -------------------------------------------------------------------------------------------------------------- scores
@@ -210,14 +241,18 @@ def scores_of(result: EvaluationResult) -> tuple[Score, ...]:
     return tuple(found)
 
 
-def read_ceilings(path: Path) -> tuple[CeilingStage, ...]:
-    """Read what ``sushi-lg study ceilings`` wrote; no file is no stages.
+def read_ceilings(run: Run) -> tuple[tuple[CeilingStage, ...], str]:
+    """Read what ``sushi-lg study ceilings`` wrote beside a run.
+
+    Returns:
+        The stages, and why there are none; one of the two is empty.
 
     Raises:
         DataError: it is there, and not such a file.
     """
+    path = run.folder / "ceilings.json"
     if not path.is_file():
-        return ()
+        return (), "What each part of the tracker costs was not computed for this run."
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         found = []
@@ -225,12 +260,20 @@ def read_ceilings(path: Path) -> tuple[CeilingStage, ...]:
             plain, filled = (float(stage[key]["combined"]["HOTA"]) for key in ("plain", "filled"))
             ends = cost["interval"]
             found.append(CeilingStage(str(stage["stage"]), plain, filled, ends and (float(ends[0]), float(ends[1]))))
-        return tuple(found)
-    except (ValueError, KeyError, TypeError, IndexError) as error:
+        of = content.get("of")
+        count = len(of or [])
+    except (ValueError, KeyError, TypeError, IndexError, AttributeError) as error:
         raise DataError(
             f"{path}: not what `sushi-lg study ceilings` writes ({type(error).__name__}: {error})",
             "remove it, or run that again",
         ) from error
+    if not count:
+        return (), "ceilings.json does not say which results it is of."
+    if count > 1:
+        return (), f"ceilings.json is of {count} runs together."
+    if of != [fingerprint_of(run)]:
+        return (), "ceilings.json is of other results or settings than those of today."
+    return tuple(found), ""
 
 
 # -------------------------------------------------------------------------------------------------------- trajectories

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,40 @@ def test_a_page_is_written_beside_the_results(tracked: Path, capsys: pytest.Capt
     assert f"sushi-lg study ceilings {tracked}" in said.err and f"sushi-lg describe {tracked}" in said.err
 
 
+def commands(told: str) -> dict[str, list[str]]:
+    """Return the commands that a report offers, by the word after the program, as a shell would split them."""
+    offered = [shlex.split(line.split("see it with: ")[1]) for line in told.splitlines() if "see it with: " in line]
+    assert all(one[0] == "sushi-lg" for one in offered)
+    return {one[1]: one[1:] for one in offered}
+
+
+def film(path: Path) -> None:
+    write_video(path, (np.full((SIZE[1], SIZE[0], 3), 90, dtype=np.uint8) for _ in range(FRAMES)), 25.0)
+
+
+def test_the_commands_that_it_offers_give_what_was_lacking(tracked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tracked.parent / "data" / "walk" / "walk.mp4")
+    assert run("report", tracked, "--no-replay") == 0
+    offered = commands(capsys.readouterr().err)
+    assert offered["describe"][-2:] == ["--frames", str(tracked.parent / "data")]
+    for name in ("describe", "study", "report"):  # the last one replays
+        assert run(*offered[name]) == 0
+    said = capsys.readouterr().err
+    assert "Levels" not in said and "Ceilings" not in said and "In words" not in said
+    page = (tracked / "report.html").read_text(encoding="utf-8")
+    assert all(f'<section id="{part}"' in page for part in ("levels", "ceilings", "words"))
+
+
+def test_pictures_that_are_elsewhere_are_to_be_named(tracked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", tracked, "--no-replay") == 0
+    words = commands(capsys.readouterr().err)["describe"]
+    assert words[-2:] == ["--frames", "FOLDER_OF_PICTURES"]
+    film(tracked.parent / "videos" / "walk.mp4")
+    assert run(*words[:-1], tracked.parent / "videos") == 0
+
+
 def test_pixels_and_words_come_in(tracked: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pictures = (np.full((SIZE[1], SIZE[0], 3), 90, dtype=np.uint8) for _ in range(FRAMES))
-    write_video(tmp_path / "videos" / "walk.mp4", pictures, 25.0)
+    film(tmp_path / "videos" / "walk.mp4")
     scene = (None, SIZE, 25.0, FRAMES)
     clip, *_ = trajectories_source(tracked / "tracks" / "walk.parquet", "walk", lambda: scene).open()
     one, two = (track.track_id for track in clip.tracks[:2])

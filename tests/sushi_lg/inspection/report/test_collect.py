@@ -19,6 +19,7 @@ from sushi_lg.inspection.replay import open_run
 from sushi_lg.inspection.report.collect import Limits, _with_command, collect, read_ceilings
 from sushi_lg.inspection.report.page import render
 from sushi_lg.inspection.report.records import Act, Report, Said, Switch, Words
+from sushi_lg.study.ceilings import fingerprint_of
 
 
 def run(*words: str | Path) -> None:
@@ -132,6 +133,18 @@ def test_a_sequence_that_cannot_be_tracked_again_is_named(changed: Path) -> None
     assert made.levels and "links" not in made.lacks
 
 
+def test_a_run_of_which_nothing_can_be_tracked_again_has_no_links(changed: Path) -> None:
+    for name in ("one", "two"):
+        (changed.parent / "data" / name / "det" / "toy.txt").write_text("1,-1,10,10,20,50,0.01,-1,-1,-1\n")
+    made = collect(open_run(changed))
+    fault = "no detections take part (there is nothing to look at)"
+    assert [fault in note for note in made.notes] == [True, True], "one of each sequence"
+    assert fault in made.lacks["links"].reason and made.lacks["levels"] == made.lacks["links"]
+    page = render(made)
+    assert "link below" not in page and 'value="w"' not in page and 'value="weak"' not in page
+    assert not any(one.command for one in made.switches) and made.scores
+
+
 def test_other_trajectories_are_told(changed: Path) -> None:
     detections = changed.parent / "data" / "two" / "det" / "toy.txt"
     detections.write_text("".join(detections.read_text().splitlines(keepends=True)[:-40]))
@@ -189,19 +202,41 @@ def test_words_stand_at_their_trajectories(tracked: Path) -> None:
     assert any(note.startswith("Nothing was said yet about two") for note in made.notes)
 
 
-def test_ceilings_of_the_run_are_read(tmp_path: Path) -> None:
-    path = tmp_path / "ceilings.json"
-    assert read_ceilings(path) == ()
+def test_ceilings_of_the_run_are_read(changed: Path) -> None:
+    opened, path = open_run(changed), changed / "ceilings.json"
+    assert read_ceilings(opened) == ((), "What each part of the tracker costs was not computed for this run.")
     stage = {"stage": "perfect", "plain": {"combined": {"HOTA": 80}}, "filled": {"combined": {"HOTA": 90.5}}}
     cost = {"stage": "perfect", "HOTA": 90.5, "lost": None, "interval": None}
-    path.write_text(json.dumps({"stages": [stage, stage], "costs": [cost, {**cost, "interval": [1, 2]}]}))
-    first, second = read_ceilings(path)
+    both = {"stages": [stage, stage], "costs": [cost, {**cost, "interval": [1, 2]}]}
+    mine = fingerprint_of(opened)
+    path.write_text(json.dumps({"of": [mine], **both}))
+    (first, second), reason = read_ceilings(opened)
     assert (first.name, first.plain, first.filled, first.interval) == ("perfect", 80, 90.5, None)
-    assert second == replace(first, interval=(1.0, 2.0))
-    for broken in ("", "[]", '{"stages": [{}], "costs": [{}]}', json.dumps({"stages": [stage], "costs": []})):
-        path.write_text(broken)
+    assert second == replace(first, interval=(1.0, 2.0)) and not reason
+    other = {**mine, "config": "0" * 64}
+    for of, reason in (([mine, other], "2 runs together"), ([other], "other results or settings"), ([], "not say")):
+        path.write_text(json.dumps({"of": of, **both}))
+        stages, told = read_ceilings(opened)
+        assert stages == () and reason in told
+    path.write_text(json.dumps(both))
+    assert "does not say which results" in read_ceilings(opened)[1]
+    broken = ("", "[]", '{"stages": [{}], "costs": [{}]}', json.dumps({"stages": [stage], "costs": []}))
+    for content in (*broken, json.dumps({**both, "of": 3})):
+        path.write_text(content)
         with pytest.raises(DataError, match=r"ceilings\.json: not what"):
-            read_ceilings(path)
+            read_ceilings(opened)
+
+
+def test_ceilings_of_what_was_there_before_are_not_shown(changed: Path) -> None:
+    run("study", "ceilings", changed)
+    opened = open_run(changed)
+    assert collect(opened, with_replay=False).ceilings
+    shutil.rmtree(changed / "tracks")
+    run("track", *(changed.parent / "data" / name for name in ("one", "two")), "--out", changed, "output.min_length=4")
+    made = collect(open_run(changed), with_replay=False)
+    assert made.ceilings == () and "other results or settings" in made.lacks["ceilings"].reason
+    run(*shlex.split(made.lacks["ceilings"].command)[1:])
+    assert collect(open_run(changed), with_replay=False).ceilings
 
 
 def test_ceilings_end_at_the_score_of_the_run(changed: Path) -> None:
