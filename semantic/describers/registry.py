@@ -9,8 +9,10 @@ from __future__ import annotations
 import difflib
 import importlib
 import inspect
+from collections.abc import Iterable, Iterator
 
 from semantic.describers.protocol import Describer
+from semantic.structures import Answer
 from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.errors import ConfigError
 
@@ -21,7 +23,7 @@ _LOADERS = {
     "random": ("semantic.describers.priors", "load_random"),
     "rules": ("semantic.describers.rules", "load"),
 }
-_MEMBERS = ("name", "fingerprint", "needs_pictures", "answer")
+_MEMBERS = ("name", "fingerprint", "needs_pictures")
 
 
 def describer_names() -> list[str]:
@@ -42,7 +44,7 @@ def load_describer(name: str, **options: object) -> Describer:
         WeightsError: its weights or the package that runs them are absent.
     """
     if is_plugin(name):
-        own: Describer = load_plugin(name, "describer", _MEMBERS, {}, options)
+        own: Describer = load_plugin(name, "describer", _MEMBERS, {}, options, {"answer": _as_answers})
         return own
     if name not in _LOADERS:
         raise ConfigError(f"no describer {name!r}", _nearest(name, describer_names()))
@@ -54,6 +56,18 @@ def load_describer(name: str, **options: object) -> Describer:
             raise ConfigError(f"describer {name}: no option {option!r}", _nearest(option, known))
     describer: Describer = load(**options)
     return describer
+
+
+def _as_answers(_: Describer, answers: Iterable[Answer], __: object) -> Iterator[Answer]:
+    """Yield the answers of a describer of the user's own.
+
+    Raises:
+        ValueError: something else among them.
+    """
+    for answer in answers:
+        if not isinstance(answer, Answer):
+            raise ValueError(f"it gave a {type(answer).__name__}, not an Answer")
+        yield answer
 
 
 def _nearest(word: str, known: list[str]) -> str:

@@ -5,15 +5,17 @@ from __future__ import annotations
 import difflib
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from sushi_lg.appearance.protocol import Embedder
 from sushi_lg.data.models import FoundModel, Progress, find_model, model_names
-from sushi_lg.data.plugins import is_plugin, load_plugin
+from sushi_lg.data.plugins import Finish, as_text, is_plugin, load_plugin
 from sushi_lg.errors import WeightsError
 
 HISTOGRAM = "hsv"
 PIXELS = "pixels"
 _TIMM = "timm:"
-_MEMBERS = ("name", "dim", "batch_size", "parallel", "fingerprint", "crop", "embed")
 _PICKLES = (".pth", ".pt", ".ckpt")
 
 
@@ -53,7 +55,8 @@ def load_embedder(
 
         return TimmEmbedder(text, device=device, threads=threads)
     if is_plugin(text):
-        own: Embedder = load_plugin(text, "embedder", _MEMBERS, {"device": device, "threads": threads})
+        offered = {"device": device, "threads": threads}
+        own: Embedder = load_plugin(text, "embedder", _MEMBERS, offered, methods=_METHODS)
         return own
     if text == PIXELS:
         from sushi_lg.appearance.thumbnail import ThumbnailEmbedder
@@ -108,3 +111,31 @@ def _check_name(text: str) -> None:
         f"{text}: neither an embedder's name nor a file",
         f"{hint}embedders: {', '.join(embedder_names())}, timm:NAME, FILE.py:NAME; or give a path",
     )
+
+
+def _as_crops(_: Embedder, crops: NDArray[np.uint8], __: object, boxes_xyxy: NDArray[np.float32]) -> NDArray[np.uint8]:
+    """Return what an embedder of the user's own cut out.
+
+    Raises:
+        ValueError: not (K, h, w, 3).
+    """
+    shape = np.shape(crops)
+    if not isinstance(crops, np.ndarray) or len(shape) != 4 or shape[0] != len(boxes_xyxy) or shape[3] != 3:
+        raise ValueError(f"it returned a {type(crops).__name__} of shape {shape}, not ({len(boxes_xyxy)}, h, w, 3)")
+    return crops
+
+
+def _as_vectors(embedder: Embedder, vectors: NDArray[np.float32], crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what an embedder of the user's own made of crops.
+
+    Raises:
+        ValueError: not (K, D).
+    """
+    wanted = (len(crops), embedder.dim)
+    if not isinstance(vectors, np.ndarray) or vectors.shape != wanted:
+        raise ValueError(f"it returned a {type(vectors).__name__} of shape {np.shape(vectors)}, not {wanted}")
+    return vectors
+
+
+_MEMBERS = ("name", "dim", "batch_size", "parallel")
+_METHODS: dict[str, Finish | None] = {"fingerprint": as_text, "crop": _as_crops, "embed": _as_vectors}

@@ -1,6 +1,7 @@
 """Parts that users write themselves: ``FILE.py:NAME`` or ``package.module:NAME`` in place of a name of ours.
 
-The file or module is run, as Python code is; it is never looked for, only taken where the user wrote it down.
+The file or module is run, as Python code is; it is never looked for, only taken where the user wrote it down. What
+fails in it, now or later, is the user's to correct, and the message says where.
 """
 
 from __future__ import annotations
@@ -11,12 +12,19 @@ import importlib.util
 import inspect
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+import traceback
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from sushi_lg.data.ahead import placed
 from sushi_lg.errors import ConfigError, SushiError
+
+Finish = Callable[..., Any]
+"""Takes a part, what its method returned and the arguments; returns what is used, or raises what is wrong with it."""
 
 _PLUGIN = re.compile(r"(?P<place>.+\.py|[A-Za-z_]\w*(\.[A-Za-z_]\w*)*):(?P<name>[A-Za-z_]\w*)")
 _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
@@ -33,22 +41,26 @@ def load_plugin(
     members: Sequence[str],
     offered: Mapping[str, object],
     given: Mapping[str, object] | None = None,
+    methods: Mapping[str, Finish | None] | None = None,
 ) -> Any:  # noqa: ANN401 - the caller knows the protocol that was checked
     """Return what a user's class or function makes.
 
     Args:
         text: ``FILE.py:NAME`` or ``package.module:NAME``.
         what: What it has to be, for messages, such as ``detector``.
-        members: Attributes and methods it has to have; ``name`` among them has to be safe as a file name.
+        members: Attributes it has to have; ``name`` among them has to be safe as a file name.
         offered: Options that are handed over where it takes them.
         given: Options the user asked for: it has to take them.
+        methods: Methods it has to have, with what to do with their results. Whatever they raise becomes a ConfigError
+            that names the place; errors of this package and a lack of memory stay what they are.
 
     Raises:
         ConfigError: no such file, module or name; code that fails; an option it does not take; a member it lacks.
     """
     match = _PLUGIN.fullmatch(text)
     assert match is not None, f"{text!r} is no plug-in; ask is_plugin first"
-    make = _member(text, _module(text, match["place"]), match["name"])
+    module = _module(text, match["place"])
+    make = _member(text, module, match["name"])
     given = given or {}
     taken, takes_all = _parameters(text, make)
     for option in given:
@@ -57,34 +69,90 @@ def load_plugin(
                 f"{text}: takes no option {option!r}", f"it takes {', '.join(taken) or 'none'}; leave the option out"
             )
     options = {key: value for key, value in offered.items() if key in taken or takes_all} | dict(given)
-    try:
+    file = getattr(module, "__file__", None)
+    with _theirs(f"{text}: cannot be made", file):
         made = make(**options)
-    except SushiError:
-        raise
-    except Exception as error:
-        raise ConfigError(
-            f"{text}: cannot be made ({type(error).__name__}: {error})", "correct it; --debug shows where it fails"
-        ) from error
-    missing = [member for member in members if not hasattr(made, member)]
+    methods = methods or {}
+    wanted = [*members, *methods]
+    with _theirs(f"{text}: cannot be asked what it has", file):
+        found = {member: getattr(made, member) for member in wanted if hasattr(made, member)}
+    missing = [member for member in wanted if member not in found]
     if missing:
-        raise ConfigError(f"{text}: a {what} without {', '.join(missing)}", f"a {what} has {', '.join(members)}")
+        raise ConfigError(f"{text}: a {what} without {', '.join(missing)}", f"a {what} has {', '.join(wanted)}")
+    for member, value in found.items():
+        if callable(value) != (member in methods):
+            is_method = f"is a method: def {member}(self, ...)" if member in methods else f"is a value: {member} = ..."
+            raise ConfigError(f"{text}: its {member} is {value!r}", f"{member} of a {what} {is_method}")
     if not isinstance(made.name, str) or _SAFE_NAME.fullmatch(made.name) is None:
         raise ConfigError(
             f"{text}: its name {made.name!r} cannot be the name of a file", "use letters, digits, dots, - and _"
         )
-    return made
+    return _Part(text, file, made, methods) if methods else made
+
+
+def as_text(_: object, result: object) -> str:
+    """Return the result of a user's method that has to be text, such as a fingerprint.
+
+    Raises:
+        ValueError: it is none.
+    """
+    if not isinstance(result, str):
+        raise ValueError(f"it returned a {type(result).__name__}, not a text")
+    return result
+
+
+class _Part:
+    """A part of a user's, whose methods tell where in the user's file they fail; all else is as it was made."""
+
+    def __init__(self, text: str, file: str | None, made: object, methods: Mapping[str, Finish | None]) -> None:
+        self._made = made
+        for name, finish in methods.items():
+            setattr(self, name, partial(_call, f"{text}: {name} fails", file, made, getattr(made, name), finish))
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - whatever the user gave it
+        if name == "_made":  # asked for by those who copy, before there is one
+            raise AttributeError(name)
+        return getattr(self._made, name)
+
+
+def _call(
+    place: str, file: str | None, made: object, method: Callable[..., Any], finish: Finish | None, *arguments: object
+) -> Any:  # noqa: ANN401 - whatever the method returns
+    with _theirs(place, file):
+        result = method(*arguments)
+        if finish is None:
+            return result
+        result = finish(made, result, *arguments)
+    return _stream(place, file, result) if isinstance(result, Iterator) else result
+
+
+def _stream(place: str, file: str | None, results: Iterator[Any]) -> Iterator[Any]:
+    with _theirs(place, file):
+        yield from results
+
+
+@contextmanager
+def _theirs(place: str, file: str | None, remedy: str = "correct it; --debug shows more") -> Iterator[None]:
+    """Turn what a user's code raises, an exit included, into a ConfigError that says where in ``file`` it was."""
+    try:
+        yield
+    except SushiError:
+        raise
+    except (Exception, SystemExit) as error:
+        if isinstance(error, Exception) and isinstance(short := placed(error, place), SushiError):
+            raise short from error  # of memory
+        lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
+        where = f", line {lines[-1]} of {Path(file).name}" if file is not None and lines else ""
+        said = f": {error}" if str(error) else ""
+        raise ConfigError(f"{place} ({type(error).__name__}{said}{where})", remedy) from error
 
 
 def _module(text: str, place: str) -> ModuleType:
     """Return the module at ``place``, run once a process."""
     if not place.endswith(".py"):
-        try:
+        remedy = f"install it beside this package, or name the file: path/to/{place.rpartition('.')[2]}.py:NAME"
+        with _theirs(f"{text}: {place} cannot be imported", None, remedy):
             return importlib.import_module(place)
-        except Exception as error:
-            raise ConfigError(
-                f"{text}: {place} cannot be imported ({type(error).__name__}: {error})",
-                f"install it beside this package, or name the file: path/to/{place.rpartition('.')[2]}.py:NAME",
-            ) from error
     path = Path(place).expanduser().resolve()
     if not path.is_file():
         raise ConfigError(f"{text}: no file {path}", "check the path")
@@ -97,12 +165,11 @@ def _module(text: str, place: str) -> ModuleType:
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module  # dataclasses look their module up while it runs
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
+        with _theirs(f"{text}: {path} fails", str(path)):
+            spec.loader.exec_module(module)
+    except BaseException:
         del sys.modules[name]
-        raise ConfigError(
-            f"{text}: {path} fails ({type(error).__name__}: {error})", "correct it; --debug shows where it fails"
-        ) from error
+        raise
     return module
 
 

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from sushi_lg.data.models import FoundModel, Progress, find_model
-from sushi_lg.data.plugins import is_plugin, load_plugin
+from sushi_lg.data.plugins import Finish, as_text, is_plugin, load_plugin
 from sushi_lg.detection.boxes import BoxSettings
-from sushi_lg.detection.protocol import Detector
+from sushi_lg.detection.protocol import Detector, FrameBoxes
 from sushi_lg.errors import ConfigError, WeightsError
 
 logger = logging.getLogger(__name__)
 
 FAMILIES = ("yolox", "nanodet", "grounding_dino")
-_MEMBERS = ("name", "batch_size", "parallel", "fingerprint", "prepare", "detect")
 
 
 def load_detector(
@@ -51,7 +53,7 @@ def load_detector(
         asked = {"prompt": prompt, "min_score": None if min_score is None else _checked(min_score, min_score)}
         given = {key: value for key, value in asked.items() if value is not None}
         offered = {"device": device, "threads": threads}
-        own: Detector = load_plugin(str(name_or_path), "detector", _MEMBERS, offered, given)
+        own: Detector = load_plugin(str(name_or_path), "detector", _MEMBERS, offered, given, _METHODS)
         return own
     found = find_model(name_or_path, "detector", allow_download=allow_download, recognise=_recognise, progress=progress)
     family = found.card.family
@@ -99,3 +101,25 @@ def _checked(min_score: float | None, default: float) -> float:
     if not 0 <= min_score <= 1:
         raise ConfigError(f"min_score {min_score} is not in 0 .. 1", "give a probability")
     return min_score
+
+
+def _as_boxes(_: Detector, results: Iterable[FrameBoxes], prepared: Sequence[object]) -> list[FrameBoxes]:
+    """Return what a detector of the user's own found, a list.
+
+    Raises:
+        ValueError: not one FrameBoxes a picture, or boxes that do not fit their scores.
+    """
+    listed = list(results)
+    if len(listed) != len(prepared):
+        raise ValueError(f"{len(listed)} results for {len(prepared)} pictures")
+    for one in listed:
+        if not (hasattr(one, "boxes_xyxy") and hasattr(one, "score")):
+            raise ValueError(f"it returned a {type(one).__name__}, not a FrameBoxes, for a picture")
+        boxes, score = np.asarray(one.boxes_xyxy, np.float64), np.asarray(one.score, np.float64)
+        if score.ndim != 1 or (boxes.shape != (len(score), 4) and (boxes.size or score.size)):
+            raise ValueError(f"boxes_xyxy of shape {boxes.shape}, not (K, 4), with a score of shape {score.shape}")
+    return listed
+
+
+_MEMBERS = ("name", "batch_size", "parallel")
+_METHODS: dict[str, Finish | None] = {"fingerprint": as_text, "prepare": None, "detect": _as_boxes}

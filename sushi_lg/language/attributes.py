@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.data.models import file_sha256, search_folders
-from sushi_lg.data.plugins import is_plugin, load_plugin
+from sushi_lg.data.plugins import Finish, as_text, is_plugin, load_plugin
 from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.language.colours import balance, colour_shares, person_weight, say_colour, vote
 from sushi_lg.language.descriptions import Description
@@ -69,7 +69,7 @@ def load_describer(name: str, *, weights: str | Path | None = None) -> Describer
     """
     if is_plugin(name):
         given = {} if weights is None else {"weights": weights}
-        own: Describer = load_plugin(name, "describer", ("name", "fingerprint", "describe"), {}, given)
+        own: Describer = load_plugin(name, "describer", ("name",), {}, given, _METHODS)
         return own
     if name not in _DESCRIBERS:
         near = difflib.get_close_matches(name, _DESCRIBERS, n=1)
@@ -274,6 +274,21 @@ def _description(person: PersonViews, attributes: dict[str, str], models: dict[s
     )
 
 
+def _as_description(_: Describer, result: Description | None, person: PersonViews) -> Description | None:
+    """Return what a describer of the user's own said.
+
+    Raises:
+        ValueError: no Description, or one of somebody else.
+    """
+    if result is None:
+        return None
+    if not isinstance(result, Description):
+        raise ValueError(f"it returned a {type(result).__name__}, not a Description or None")
+    if result.track_id != person.track_id:
+        raise ValueError(f"asked about {person.track_id}, it returned a Description of {result.track_id}")
+    return result
+
+
 def _find_weights(weights: str | Path | None) -> Path:
     """Return the .xml file, its .bin beside it."""
     if weights is not None:
@@ -316,4 +331,8 @@ _SAID = (
     (5, "legs", ("long", 0.65), ("short", 0.1)),
     (2, "carried", ("backpack", 0.85), ("", -1.0)),
 )
+_METHODS: dict[str, Finish | None] = {
+    "fingerprint": as_text,
+    "describe": _as_description,
+}  # of a describer of the user's own
 _DESCRIBERS: dict[str, Callable[[Any], Describer]] = {RULES: lambda _: RuleDescriber(), OPENVINO: OpenVinoDescriber}
