@@ -6,6 +6,7 @@ from sushi_lg.evaluation.links import LevelQuality
 from sushi_lg.inspection.report.records import (
     Act,
     CeilingStage,
+    FalseTrack,
     Person,
     Report,
     Said,
@@ -67,6 +68,7 @@ def report() -> Report:
         ),
         num_switches=2,
         people=(Person("street", 5, 40, 10, 2, ((0, 20), (30, 38))), Person(EVIL, 6, 9, 0, 0, ((0, 8),))),
+        false_tracks=(FalseTrack(EVIL, square[1]),),
         num_false=1,
         num_people=2,
         mostly_lost=1,

@@ -120,7 +120,8 @@ def _said(path: Path, tracks: Path, table: TrajectoryTable) -> Said:
     clip, semantics = read_semantics(path)
     if not are_frames_of({track.track_id: track.frame for track in clip.tracks}, table):
         raise DataError(
-            f"{path}: about other trajectories than {tracks}", "name what was said about these, or describe them again"
+            f"{path}: about other trajectories than {tracks}",
+            "name what was said about these, or remove it and run `sushi-lg describe` again",
         )
     statements = [
         Statement(caption.track_id, sentence.text, sentence.first_frame, sentence.last_frame)

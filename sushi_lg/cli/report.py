@@ -12,6 +12,7 @@ from sushi_lg.cli.progress import show_progress
 from sushi_lg.errors import ConfigError
 
 if TYPE_CHECKING:
+    from semantic.structures import Semantics, Sentence
     from sushi_lg.inspection.report.records import Words
 
 
@@ -43,18 +44,29 @@ def report(
         if value < 0:
             raise ConfigError(f"{name} {value} is below 0", "0 leaves them out")
 
+    from semantic.records_io import read_semantics, result_path
     from sushi_lg.cli.pictures import pictures_of
     from sushi_lg.inspection.replay import open_run
     from sushi_lg.inspection.report.collect import Limits, collect
     from sushi_lg.inspection.report.page import absent_parts, write_report
     from sushi_lg.inspection.report.pictures import with_pictures
+    from sushi_lg.inspection.stored import are_frames_of
 
     run = open_run(folder, data)
-    words = {name: said for name in run.names if (said := _words(folder, name)) is not None}
+    words: dict[str, Words] = {}
+    outdated = []
+    for name in run.names:
+        if (path := result_path(folder, name)).is_file():
+            clip, semantics = read_semantics(path)
+            if are_frames_of({track.track_id: track.frame for track in clip.tracks}, run.table(name)):
+                words[name] = _words(name, semantics)
+            else:
+                outdated.append(name)
     with show_progress("report", len(run.names), "sequences") as update:
         made = collect(
             run,
             words,
+            outdated=outdated,
             with_replay=replay,
             weak_bound=weak,
             limits=Limits(trajectories=rows, switches=switches),
@@ -75,18 +87,12 @@ def report(
     )
 
 
-def _words(folder: Path, name: str) -> Words | None:
-    """Return what was said about a sequence, in records of the report's own; None where nothing was."""
+def _words(name: str, semantics: Semantics) -> Words:
+    """Return what was said about a sequence in records of the report's own."""
     from semantic.bensmot.vocabulary import surface
     from semantic.page import each_once
-    from semantic.records_io import read_semantics, result_path
-    from semantic.structures import Sentence
     from sushi_lg.inspection.report.records import Act, Said, Words
 
-    path = result_path(folder, name)
-    if not path.is_file():
-        return None
-    _, semantics = read_semantics(path)
     acts, mutual = each_once(semantics.interactions)
 
     def said(sentence: Sentence) -> Said:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import platform
 import shlex
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from importlib import metadata
 from pathlib import Path
@@ -28,6 +28,7 @@ from sushi_lg.inspection.replay import Replay, Run, replay
 from sushi_lg.inspection.report.mistakes import counts_of, people_of, switches_of
 from sushi_lg.inspection.report.records import (
     CeilingStage,
+    FalseTrack,
     Lack,
     Person,
     Report,
@@ -45,7 +46,7 @@ from sushi_lg.study.bootstrap import draw
 from sushi_lg.study.ceilings import fingerprint_of
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
-_SHOWN_PEOPLE = 24
+_SHOWN_PEOPLE = _SHOWN_FALSE = 24
 _MOSTLY_LOST = 0.2  # share of frames, as MOTChallenge counts it
 _MIDDLE = (2.5, 97.5)  # percent
 
@@ -69,6 +70,7 @@ def collect(
     run: Run,
     words: Mapping[str, Words] | None = None,
     *,
+    outdated: Collection[str] = (),
     with_replay: bool = True,
     weak_bound: float = 0.6,
     limits: Limits | None = None,
@@ -79,6 +81,7 @@ def collect(
     Args:
         run: what to report.
         words: what was said about its sequences, by name.
+        outdated: sequences of which something was said, but about other trajectories.
         with_replay: whether to track once more, for links and levels.
         weak_bound: joins below this probability are marked.
         limits: of its size.
@@ -143,16 +146,28 @@ def collect(
     if reason:
         lacks["ceilings"] = Lack(reason, f"sushi-lg study ceilings {folder}")
     command = _describe_command(run, folder)
+    files = ", ".join(f"semantics/{name}.json" for name in run.names if name in outdated)
     if not words:
-        lacks["words"] = Lack("Nothing was said about this run yet.", command)
-    elif silent := [name for name in run.names if name not in words]:
-        notes.append(f"Nothing was said yet about {', '.join(silent)}; `{command}` does.")
+        old = f"What was said is about other trajectories than those of today: remove {files}, then describe them."
+        lacks["words"] = Lack(old if outdated else "Nothing was said about this run yet.", command)
+    else:
+        silent = [name for name in run.names if name not in words and name not in outdated]
+        if silent:
+            notes.append(f"Nothing was said yet about {', '.join(silent)}; `{command}` does.")
+        if outdated:
+            notes.append(
+                "Some of what was said is about other trajectories than those of today, and is not shown: remove "
+                f"{files}; then `{command}` says it anew."
+            )
+    false = [FalseTrack(part.name, one) for part in parts for one in part.trajectories if one.is_false]
+    false.sort(key=lambda one: -one.trajectory.boxes)
     people.sort(key=lambda person: (person.found - person.boxes, person.sequence, person.identity))
     total = len(switches)
     if total > limits.switches:
         chosen = np.unique(np.linspace(0, total - 1, limits.switches).astype(int))
         switches = [switches[place] for place in chosen]
-        notes.append(f"The gallery shows {len(switches)} of {total} switches, spread evenly; --switches shows more.")
+        spread = ", spread evenly" if switches else ""
+        notes.append(f"The gallery shows {len(switches)} of {total} switches{spread}; --switches shows more.")
     if unknown is None:
         switches = [one if one.sequence in failed else _with_command(one, folder) for one in switches]
     return Report(
@@ -167,7 +182,8 @@ def collect(
         switches=tuple(switches),
         num_switches=total,
         people=tuple(people[:_SHOWN_PEOPLE]),
-        num_false=sum(one.is_false for part in parts for one in part.trajectories),
+        false_tracks=tuple(false[:_SHOWN_FALSE]),
+        num_false=len(false),
         num_people=len(people),
         mostly_lost=sum(person.share < _MOSTLY_LOST for person in people),
         levels=tuple(add_quality(quality)) if quality else (),

@@ -20,7 +20,17 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.evaluation.links import LevelQuality
 from sushi_lg.inspection.inline import css_colour
 from sushi_lg.inspection.overlay import PALETTE_SIZE
-from sushi_lg.inspection.report.records import Lack, Report, Said, Scene, SequencePart, Span, Trajectory, Words
+from sushi_lg.inspection.report.records import (
+    FalseTrack,
+    Lack,
+    Report,
+    Said,
+    Scene,
+    SequencePart,
+    Span,
+    Trajectory,
+    Words,
+)
 
 PARTS: Final[tuple[tuple[str, str], ...]] = (
     ("scores", "Scores"),
@@ -108,7 +118,10 @@ def render(report: Report) -> str:
         mistakes=[
             _mirror(number, part, max(heights, 1)) for number, part in enumerate(report.sequences) if part.false_counts
         ],
-        false_tracks=list(_false_tracks(report)),
+        false_tracks=[_false_track(numbers[one.sequence], one) for one in report.false_tracks],
+        on_page={
+            f"t{number}-{one.track_id}" for number, part in enumerate(report.sequences) for one in part.trajectories
+        },
         people=[
             {"identity": one.identity, "sequence": one.sequence, "boxes": one.boxes, "number": numbers[one.sequence]}
             | {"missed": one.boxes - one.found, "parts": _in_parts(one.trajectories)}
@@ -317,20 +330,17 @@ def _mirror(number: int, part: SequencePart, most: int) -> dict[str, Any]:
     }
 
 
-def _false_tracks(report: Report) -> Iterator[dict[str, Any]]:
-    found = [
-        (number, part, one) for number, part in enumerate(report.sequences) for one in part.trajectories if one.is_false
-    ]
-    for number, part, one in sorted(found, key=lambda each: (-each[2].boxes, each[0], each[2].track_id)):
-        yield {
-            "id": one.track_id,
-            "number": number,
-            "place": f"t{number}",
-            "sequence": part.name,
-            "wrong": (one.scored or 0) - (one.matched or 0),
-            "boxes": one.boxes,
-            "when": f"frames {one.first + 1} to {one.last + 1}",
-        }
+def _false_track(number: int, one: FalseTrack) -> dict[str, Any]:
+    track = one.trajectory
+    return {
+        "id": track.track_id,
+        "number": number,
+        "place": f"t{number}",
+        "sequence": one.sequence,
+        "wrong": (track.scored or 0) - (track.matched or 0),
+        "boxes": track.boxes,
+        "when": f"frames {track.first + 1} to {track.last + 1}",
+    }
 
 
 def _longest(missed: tuple[Span, ...]) -> str:

@@ -149,6 +149,19 @@ class Switch:
 
 
 @dataclass(frozen=True)
+class FalseTrack:
+    """A trajectory of which most boxes show nobody.
+
+    Attributes:
+        sequence: name.
+        trajectory: which; the timeline may lack it.
+    """
+
+    sequence: str
+    trajectory: Trajectory
+
+
+@dataclass(frozen=True)
 class Person:
     """A person of the ground truth, and how much of it was found.
 
@@ -325,7 +338,8 @@ class Report:
         hota: HOTA by sequence, in percent.
         switches: by sequence and frame; at most as many as are shown.
         num_switches: how many there are.
-        num_false: trajectories of which most boxes show nobody.
+        false_tracks: of all trajectories, longest first; at most as many as are shown.
+        num_false: how many there are.
         people: of the ground truth, worst first; at most as many as are shown.
         num_people: how many there are to be found.
         mostly_lost: how many were found in less than a fifth of their frames.
@@ -349,6 +363,7 @@ class Report:
     hota: Mapping[str, float] = field(default_factory=dict)
     switches: tuple[Switch, ...] = ()
     num_switches: int = 0
+    false_tracks: tuple[FalseTrack, ...] = ()
     num_false: int = 0
     people: tuple[Person, ...] = ()
     num_people: int = 0

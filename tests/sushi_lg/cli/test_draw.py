@@ -131,7 +131,10 @@ def test_words_about_other_trajectories_are_refused(
     video = walk / "data" / "walk" / "walk.mp4"
     assert run("draw", tracks(walk), video, "--captions", walk / "old.json") == 3
     told = capsys.readouterr().err
-    assert f"{walk / 'old.json'}: about other trajectories than {tracks(walk)}" in told and "describe them" in told
+    assert (
+        f"{walk / 'old.json'}: about other trajectories than {tracks(walk)}" in told
+        and "`sushi-lg describe` again" in told
+    )
     assert not (walk / "run" / "tracks" / "walk.mp4").exists()
 
 

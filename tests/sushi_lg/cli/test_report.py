@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from semantic.records_io import write_semantics
 from semantic.sources import trajectories_source
 from semantic.structures import Caption, Interaction, Semantics, Sentence
 from sushi_lg.cli.app import main
+from sushi_lg.data.trajectory_io import read_trajectories, write_trajectories
 from sushi_lg.data.video import write_video
 
 
@@ -95,6 +97,23 @@ def test_pixels_and_words_come_in(tracked: Path, tmp_path: Path, capsys: pytest.
     assert page.count("data:image/jpeg;base64,") == 4 and "4 pictures" in capsys.readouterr().out
     assert "A &lt;b&gt;bold&lt;/b&gt; man." in page and "People walk." in page and "passes by" in page
     assert page.count("and the other way round") == 1, "one card for both directions"
+
+
+def test_words_about_other_trajectories_are_not_shown(tracked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    film(tracked.parent / "data" / "walk" / "walk.mp4")
+    assert run("describe", tracked, "--out", tracked, "--frames", tracked.parent / "data") == 0
+    assert run("report", tracked, "--no-replay") == 0
+    assert "In words" not in capsys.readouterr().err
+    table = read_trajectories(tracked / "tracks" / "walk.parquet")
+    write_trajectories(tracked / "tracks" / "walk.txt", replace(table, track_id=table.track_id + 100))
+    assert run("report", tracked, "--no-replay") == 0
+    told = capsys.readouterr().err
+    assert "not shown: In words. What was said is about other trajectories than those of today" in told
+    assert "remove semantics/walk.json, then describe them." in told
+    assert '<section id="words"' not in (tracked / "report.html").read_text(encoding="utf-8")
+    (tracked / "semantics" / "walk.json").unlink()
+    assert run(*commands(told)["describe"]) == 0 and run("report", tracked, "--no-replay") == 0
+    assert '<section id="words"' in (tracked / "report.html").read_text(encoding="utf-8")
 
 
 def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 import shutil
 from dataclasses import replace
@@ -200,6 +201,31 @@ def test_words_stand_at_their_trajectories(tracked: Path) -> None:
     (words,) = made.words
     assert words.acts[0].scenes and words.scenes[first] and not words.scenes[first][0].picture
     assert any(note.startswith("Nothing was said yet about two") for note in made.notes)
+
+
+def test_old_words_of_some_sequences_are_a_note(tracked: Path) -> None:
+    made = collect(open_run(tracked), {"one": Words("one", (), {}, (), "rules")}, outdated=["two"], with_replay=False)
+    (note,) = (note for note in made.notes if "said" in note)
+    assert "about other trajectories" in note and "remove semantics/two.json; then `sushi-lg describe" in note
+    assert [words.sequence for words in made.words] == ["one"] and "words" not in made.lacks
+
+
+def test_what_a_cut_page_leaves_out_is_not_said_to_be_absent(changed: Path) -> None:
+    # the ground truth forgets everybody but the first: the others' trajectories are false
+    for name in ("one", "two"):
+        truth = changed.parent / "data" / name / "gt" / "gt.txt"
+        truth.write_text("".join(line for line in truth.read_text().splitlines(keepends=True) if ",1," in line[:6]))
+    opened = open_run(changed)
+    whole = collect(opened, with_replay=False)
+    assert whole.num_false > 3 and len(whole.false_tracks) == whole.num_false
+    small = collect(opened, with_replay=False, limits=Limits(trajectories=2, switches=0))
+    assert [one.trajectory.track_id for one in small.false_tracks] == [
+        one.trajectory.track_id for one in whole.false_tracks
+    ]
+    page = render(small)
+    rows = set(re.findall(r'id="(t\d+-\d+)"', page))
+    links = set(re.findall(r'href="#(t\d+-\d+)"', page))
+    assert len(rows) == 2 and links <= rows
 
 
 def test_ceilings_of_the_run_are_read(changed: Path) -> None:

@@ -94,3 +94,21 @@ def test_numbers_of_the_page() -> None:
     assert "41.0 % sure, made by level 4; it was wrong" in text
     assert "missed in 30 of 40 frames, longest from 1 to 21, in 2 trajectories" in text and "never found" in text
     assert "talks to" in text and "and the other way round" in text
+
+
+def test_what_was_left_out_is_not_said_to_be_absent() -> None:
+    whole = report()
+    cut = tuple(replace(part, trajectories=part.trajectories[:1]) for part in whole.sequences)
+    page = render(replace(whole, sequences=cut, switches=()))
+    assert "There is none." not in page and "None of the 2 is shown." in page
+    assert "10 of 12 boxes, frames 3 to 14" in page, "a false track that has no row"
+    links = set(re.findall(r'href="#(t\d+-\d+)"', page))
+    assert links == {"t0-1"} and links <= set(re.findall(r'id="(t\d+-\d+)"', page))
+    assert re.search(r'<span class="who c6">7</span>', page)
+    page = render(replace(whole, switches=(), num_switches=0, false_tracks=(), num_false=0))
+    assert page.count("There is none.") == 2
+
+
+def test_the_longest_false_tracks_are_said_to_be_so() -> None:
+    assert "longest are listed" not in render(report())
+    assert "The 1 longest are listed" in render(replace(report(), num_false=30))
