@@ -69,7 +69,7 @@ def _is_stream(target: Path) -> bool:
     except FileNotFoundError:
         return False
     if stat.S_ISDIR(mode):
-        raise DataError(f"{target}: is a folder, where a file is to be written", "give the name of a file, in it maybe")
+        raise DataError(f"{target}: is a folder, where a file is to be written", "name a file in it, or another path")
     if stat.S_ISBLK(mode) or stat.S_ISSOCK(mode):
         raise DataError(f"{target}: no file, and nothing that can be written to as one", "give the name of a file")
     return not stat.S_ISREG(mode) or _is_open_file(target)
