@@ -34,6 +34,17 @@ def like_on_a_gpu() -> Iterator[None]:
         _waiting.reset(token)
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute with one thread: blocks are small, and on busy cores the threads of a pool wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 def rows_of(mask: Tensor, count: int) -> Tensor:
     """Return the positions at which ``mask`` is true, without asking how many they are.
 

@@ -32,6 +32,7 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_f
         raise ConfigError("study ceilings: several runs", "say where the table goes: --out DIR")
     from sushi_lg.data.files import atomic_path
     from sushi_lg.evaluation.ceilings import ceiling_table, ceilings
+    from sushi_lg.host import one_thread
     from sushi_lg.inspection.replay import load_labelled_run, open_run
     from sushi_lg.study.ceilings import costs, costs_markdown, costs_to_json, lost_text, save_cost_figure
 
@@ -60,7 +61,8 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_f
             yield run.tracker, load_labelled_run(run, name, need_truth=True, scored_as=unique)
             typer.echo(f"[{done}/{len(pairs)}] {name}: done", err=True)
 
-    stages = ceilings(labelled())
+    with one_thread():
+        stages = ceilings(labelled())
     folder = out or Path(words[0])
     title = ", ".join(Path(word).name for word in words)
     folder.mkdir(parents=True, exist_ok=True)

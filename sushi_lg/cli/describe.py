@@ -167,7 +167,10 @@ def _tell(reports: list[ClipReport], out: Path, *, is_quiet: bool) -> None:
         if not name.startswith("failed"):
             typer.echo(f"{name}: {counts[name]}", err=is_quiet)
     done = [f"{status[kind]} {kind}" for kind in ("described", "kept", "failed") if status[kind]]
-    typer.echo(f"wrote {out / 'semantics'} ({len(reports)} clips: {', '.join(done)})", err=is_quiet)
+    typer.echo(
+        f"wrote {out / 'semantics'} ({len(reports)} clip{'s' if len(reports) > 1 else ''}: {', '.join(done)})",
+        err=is_quiet,
+    )
     failed = [report for report in reports if report.status == "failed"]
     if failed:
         few = ", ".join(report.name for report in failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")

@@ -246,8 +246,6 @@ def tell_reuse(name: str, reused: tuple[str, ...], resumed: int, frames: int) ->
 def tell_skipped(source: FrameSource, skipped: Mapping[int, str]) -> None:
     """Say which frames were left out."""
     if skipped:
-        shown = "; ".join(f"{number}: {reason}" for number, reason in list(skipped.items())[:_SHOWN])
+        shown = "; ".join(f"{number + 1}: {reason}" for number, reason in list(skipped.items())[:_SHOWN])
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        typer.echo(
-            f"note: {source.name}: {len(skipped)} of {source.length} frames (counted from 0) left out: {shown}{more}"
-        )
+        typer.echo(f"note: {source.name}: {len(skipped)} of {source.length} frames left out: {shown}{more}")

@@ -29,6 +29,7 @@ from sushi_lg.errors import ConfigError, DataError, WeightsError
 from sushi_lg.evaluation.labelled import LabelledSequence, load_labelled
 from sushi_lg.evaluation.links import LevelQuality, Links, final_links, level_quality
 from sushi_lg.evaluation.results import named_sequences
+from sushi_lg.host import one_thread
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import Level, LevelResult
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -211,14 +212,15 @@ def replay(run: Run, name: str) -> Replay:
     labelled = load_labelled_run(run, name, need_truth=False)
     if len(labelled.detections) == 0:
         raise DataError(f"{sequence.info.root}: no detections take part", "there is nothing to look at")
-    overlaps = tracker.overlaps(labelled.detections)
-    levels, results = [], []
-    for level, result in tracker.steps(labelled.detections, with_labels=sequence.has_ground_truth, overlaps=overlaps):
-        levels.append(level)
-        results.append(result)
-    membership = tracker.verify(labelled.detections, results[-1], overlaps[0]).sigmoid()
-    conventions = sequence.info.layout.conventions
-    table = tracker.write_up(labelled.given, labelled.detections, labelled.rows, results[-1], conventions, overlaps[0])
+    seen, levels, results = labelled.detections, [], []
+    with one_thread():
+        overlaps = tracker.overlaps(seen)
+        for level, result in tracker.steps(seen, with_labels=sequence.has_ground_truth, overlaps=overlaps):
+            levels.append(level)
+            results.append(result)
+        membership = tracker.verify(seen, results[-1], overlaps[0]).sigmoid()
+        conventions = sequence.info.layout.conventions
+        table = tracker.write_up(labelled.given, seen, labelled.rows, results[-1], conventions, overlaps[0])
     return Replay(sequence, tracker, labelled, tuple(levels), tuple(results), membership, table, run.table(name))
 
 

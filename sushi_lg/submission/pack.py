@@ -15,7 +15,9 @@ import numpy as np
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import open_sequence
+from sushi_lg.data.splits import read_split
 from sushi_lg.errors import DataError
+from sushi_lg.evaluation.results import read_run_source
 from sushi_lg.submission.archive import read_archive, write_archive
 from sushi_lg.submission.profile import Profile, load_profile, profile_names
 from sushi_lg.submission.rows import FileCheck, check_file
@@ -81,6 +83,7 @@ def pack(
     if layout not in profile.layouts:
         raise DataError(f"layout {layout!r}: {profile.title} takes {' or '.join(profile.layouts)}")
     folder = _folder_of_results(Path(results))
+    _refuse_halves(Path(results))
     root = None if data is None else Path(data)
     sequences = profile.sequences(root)
     prefix = f"{profile.folder}/" if layout == "folder" else ""
@@ -111,6 +114,20 @@ def pack(
     again = validate(out, name, data=data)
     assert not again.faults, again.faults
     return again
+
+
+def _refuse_halves(results: Path) -> None:
+    """Stop at a run over halves of videos: its frames are renumbered, so a server would score them in wrong places."""
+    stated = read_run_source(results).split
+    if stated is None or (stated.endswith(".txt") and not Path(stated).is_file()):
+        return
+    split = read_split(stated)
+    if split.view != "full":
+        raise DataError(
+            f"{results}: results of {split.name}, which are of the {split.view.replace('-', ' ')} of every video, "
+            "numbered from 1",
+            "a server wants whole videos: track those",
+        )
 
 
 def validate(path: str | Path, name: str | None = None, *, data: str | Path | None = None) -> Sheet:

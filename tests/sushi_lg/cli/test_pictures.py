@@ -91,7 +91,7 @@ def test_track_folders_of_images(
     assert run(*words) == DATA
     assert "000004.png" in capsys.readouterr().err
     assert run(*words, "on_bad_image=skip") == 0
-    assert "note: one: 1 of 20 frames (counted from 0) left out: 3: an empty file" in capsys.readouterr().out
+    assert "note: one: 1 of 20 frames left out: 4: an empty file" in capsys.readouterr().out
     assert {path.name for path in Path("runs/track-default-one/tracks").glob("*.txt")} == {"one.txt", "two.txt"}
 
 

@@ -61,6 +61,16 @@ def test_a_run_of_the_tracker_is_found(tmp_path: Path) -> None:
     assert pack("mot20", tmp_path / "run", tmp_path / "x.zip").faults == []
 
 
+def test_halves_of_videos_are_refused(tmp_path: Path) -> None:
+    """Their frames begin at 1 again: a server would compare them with the first halves."""
+    run = results(tmp_path / "run", "mot17")
+    (run / "config.yaml").write_text("split: mot17-half-val\n")
+    with pytest.raises(DataError, match="of the second half of every video"):
+        pack("mot17", run, tmp_path / "out.zip")
+    (run / "config.yaml").write_text("split: mot17-train\n")
+    assert not pack("mot17", run, tmp_path / "out.zip").faults
+
+
 def test_the_folder_of_dancetrack(tmp_path: Path) -> None:
     folder = results(tmp_path / "r", "dancetrack")
     sheet = pack("dancetrack", folder, tmp_path / "x.zip", layout="folder")
