@@ -144,7 +144,9 @@ def collect(
         lacks.setdefault("levels", Lack("No sequence with ground truth can be tracked once more."))
     ceilings, reason = read_ceilings(run)
     if reason:
-        lacks["ceilings"] = Lack(reason, f"sushi-lg study ceilings {folder}")
+        # they need the ground truth of every sequence
+        needed = "" if len(scorable) == len(run.names) else " --data FOLDER_WITH_GROUND_TRUTH"
+        lacks["ceilings"] = Lack(reason, f"sushi-lg study ceilings {folder}{needed}")
     command = _describe_command(run, folder)
     files = ", ".join(f"semantics/{name}.json" for name in run.names if name in outdated)
     if not words:
