@@ -303,7 +303,7 @@ def test_thousands_of_trajectories_are_filtered_at_once(browser: Browser, tmp_pa
     whole = report()
     many = tuple(track(number, number % 40, 5 + number % 9) for number in range(1, 4001))
     large = replace(whole, sequences=(replace(whole.sequences[0], trajectories=many, num_trajectories=4000),))
-    path = write_report(tmp_path / "large.html", replace(large, switches=(), people=(), words=()))
+    path = write_report(tmp_path / "large.html", replace(large, switches=(), people=(), words=(), false_tracks=()))
     assert path.stat().st_size < 1200 * len(many)
     page = browser.new_page()
     Visit(page, path)
