@@ -86,9 +86,10 @@ def costs_markdown(stages: Sequence[Stage], title: str) -> str:
 
 def fingerprint_of(run: Run) -> dict[str, Any]:
     """Return what tells whether a run is still the one that ceilings were computed of: digests of its files."""
+    texts = {name: run.folder / "tracks" / f"{name}.txt" for name in run.names}
     return {
         "config": file_sha256(run.folder / "config.yaml"),
-        "tracks": {name: file_sha256(run.folder / "tracks" / f"{name}.txt") for name in run.names},
+        "tracks": {name: file_sha256(path) if path.is_file() else None for name, path in texts.items()},
     }
 
 
