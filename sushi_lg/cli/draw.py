@@ -149,8 +149,6 @@ def _mistakes(
     """Compare trajectories with the ground truth in a sequence folder, or in a file of one."""
     from dataclasses import replace
 
-    import numpy as np
-
     from sushi_lg.data.layouts import layout_of
     from sushi_lg.data.mot_format import read_table
     from sushi_lg.data.sequence import open_sequence
@@ -177,7 +175,7 @@ def _mistakes(
             f"note: {text}: no such file; scores are made of its rounded boxes, so counts may differ a little", err=True
         )
     events = find_events(rows, layout, table.frame, table.track_id, boxes, length, name=str(tracks))
-    return Mistakes(events, rows.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0]), round(source.frame_rate))
+    return Mistakes(events, rows.pixels_ltwh, round(source.frame_rate))
 
 
 def _pictures(source: FrameSource, first: int, length: int, update: Callable[[int], None]) -> Iterator[Picture]:

@@ -89,6 +89,11 @@ class MotTable:
         return np.stack([self.left, self.top, self.width, self.height], axis=1)
 
     @property
+    def pixels_ltwh(self) -> NDArray[np.float64]:
+        """(R, 4) left, top, width, height, 0-based, as trajectories have them."""
+        return np.stack([self.left - 1.0, self.top - 1.0, self.width, self.height], axis=1)
+
+    @property
     def boxes_xyxy(self) -> NDArray[np.float64]:
         """(R, 4) left, top, right, bottom, 0-based; the convention inside the package."""
         left, top = self.left - 1.0, self.top - 1.0

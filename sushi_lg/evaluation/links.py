@@ -224,13 +224,11 @@ def final_links(results: Sequence[LevelResult], detections: Detections) -> Links
 
 def _wanted(tracklets: Tracklets, at_start: Tensor, at_end: Tensor, level: LevelConfig) -> Tensor:
     """Return (2, J) true successors among the tracklets that take part at a level, see ``EvidenceBuilder``."""
-    takes_part = (tracklets.length >= level.min_length) | tracklets.is_part
+    takes_part = tracklets.takes_part(level.min_length)
     pairs = true_successors(
         tracklets, torch.where(takes_part, at_start, -1), torch.where(takes_part, at_end, -1), level.max_gap
     )
-    whole = tracklets.uncut
-    length = whole.length[whole.member_of[tracklets.first]]
-    return pairs[:, length[pairs].amax(dim=0) >= level.min_longer]
+    return pairs[:, tracklets.whole_length[pairs].amax(dim=0) >= level.min_longer]
 
 
 def _neighbours(tracklets: Tracklets, chosen: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -132,13 +132,11 @@ class EvidenceBuilder:
             looks = self.looks
             of_tracklets = None if looks is None else tracklet_looks(looks, tracklets)
         boxes = to_camera_free(xyxy_to_cxcywh(detections.boxes_xyxy), detections.camera)
-        # Parts of a second look count as what they were cut from: only then can a short one change sides.
-        whole = tracklets.uncut
         return PairCosts(
             config=self.config,
             tracklets=tracklets,
-            takes_part=(tracklets.length >= self.min_length) | tracklets.is_part,
-            length=whole.length[whole.member_of[tracklets.first]],
+            takes_part=tracklets.takes_part(self.min_length),
+            length=tracklets.whole_length,  # only then can a short part of a second look change sides
             min_longer=self.min_longer,
             start=start,
             end=end,

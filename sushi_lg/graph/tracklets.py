@@ -77,6 +77,16 @@ class Tracklets(Record):
         return marked[:count]
 
     @property
+    def whole_length(self) -> Tensor:
+        """(M,) int64, number of detections of each; of parts, of what they were cut from."""
+        whole = self.uncut
+        return whole.length[whole.member_of[self.first]]
+
+    def takes_part(self, min_length: int) -> Tensor:
+        """Return (M,) bool: long enough to be joined at a level that asks for ``min_length``; parts always are."""
+        return (self.length >= min_length) | self.is_part
+
+    @property
     def key(self) -> Tensor:
         """(M,) int64, (clip, first frame) as one non-decreasing integer."""
         return self.clip * FRAME_SPAN + self.first_frame

@@ -149,7 +149,7 @@ class Replay:
     @cached_property
     def is_same(self) -> bool:
         """Whether the stored trajectories came out again, ids included."""
-        now, then = (table_order(table) for table in (self.table, self.stored))
+        now, then = (np.lexsort((table.track_id, table.frame)) for table in (self.table, self.stored))
         names = ("frame", "track_id", "detection_index")
         return (
             len(self.table) == len(self.stored)
@@ -243,11 +243,6 @@ def load_labelled_run(run: Run, name: str, *, need_truth: bool, scored_as: str |
         need_truth=need_truth,
         name=scored_as,
     )
-
-
-def table_order(table: TrajectoryTable) -> NDArray[np.int64]:
-    """Return (R,) int64: rows by frame, then id, as files hold them."""
-    return np.lexsort((table.track_id, table.frame))
 
 
 def _sequences(path: Path, settings: Mapping[str, Any], data: str | Path | None) -> list[Sequence]:

@@ -33,8 +33,7 @@ def scored_boxes(path: Path, table: TrajectoryTable, length: int) -> NDArray[np.
     text = read_table(path, "results", sequence_length=length)
     if not (np.array_equal(text.frame - 1, table.frame) and np.array_equal(text.track_id, table.track_id)):
         raise DataError(f"{path}: other rows than {path.with_suffix('.parquet').name}", "track again")
-    boxes: NDArray[np.float64] = text.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
-    return boxes
+    return text.pixels_ltwh
 
 
 def are_frames_of(frames: Mapping[int, NDArray[np.int64]], table: TrajectoryTable) -> bool:

@@ -191,7 +191,7 @@ def _boxes_by_frame(table: MotTable | None) -> dict[int, NDArray[np.float64]]:
         return {}
     order = np.argsort(table.frame, kind="stable")
     frames, begins = np.unique(table.frame[order], return_index=True)
-    boxes = table.boxes_ltwh[order] - [1.0, 1.0, 0.0, 0.0]
+    boxes = table.pixels_ltwh[order]
     return dict(zip((frames - 1).tolist(), np.split(boxes, begins[1:]), strict=True)) if len(frames) else {}
 
 

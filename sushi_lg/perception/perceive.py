@@ -369,7 +369,7 @@ def _last_seen(task: Task, parts: Parts, begin: int) -> tuple[int, NDArray[np.fl
                     return number, part.boxes_ltwh[ends[number - first] : ends[number - first + 1]]
                 assert task.table is not None
                 there = task.table.select(task.table.frame == number + 1)
-                return number, there.boxes_ltwh - [1.0, 1.0, 0.0, 0.0]
+                return number, there.pixels_ltwh
     return None
 
 

@@ -137,7 +137,12 @@ def difference(value: float, per_seed: Floats, both: Floats, alone: Floats) -> D
         both: (B,) differences with sequences and seeds drawn.
         alone: (B,) differences with sequences drawn.
     """
-    return Difference(value, per_seed, _interval(both), _interval(alone))
+    return Difference(value, per_seed, interval(both), interval(alone))
+
+
+def draw_times(count: int, draws: int = DRAWS, seed: int = SEED) -> Floats:
+    """Return (B, S) how often each of S sequences is drawn, for a score of one set of them."""
+    return _times(np.random.default_rng(seed), count, draws)
 
 
 def _times(random: np.random.Generator, count: int, draws: int) -> Floats:
@@ -149,6 +154,7 @@ def _mean(values: Mapping[Cell, Floats]) -> Floats:
     return mean
 
 
-def _interval(values: Floats) -> Interval:
+def interval(values: Floats) -> Interval:
+    """Return the middle 95 % of (B,) values."""
     low, high = np.percentile(values, _MIDDLE)
     return Interval(float(low), float(high))

@@ -21,7 +21,7 @@ from sushi_lg.data.models import file_sha256
 from sushi_lg.errors import ConfigError
 from sushi_lg.evaluation.ceilings import Stage, ceiling_table, ceilings_to_json
 from sushi_lg.inspection.replay import Run
-from sushi_lg.study.bootstrap import DRAWS, SEED, Interval
+from sushi_lg.study.bootstrap import DRAWS, SEED, Interval, draw_times, interval
 from sushi_lg.study.scores import metrics, sums_of
 
 _LOST, _LEFT = "#D55E00", "#0072B2"  # vermilion and blue of Okabe and Ito, 2008
@@ -52,11 +52,9 @@ def costs(stages: Sequence[Stage], draws: int = DRAWS, seed: int = SEED) -> list
     hota = metrics(sums.sum(axis=1))["HOTA"]
     intervals: list[Interval | None] = [None] * len(stages)
     if count > 1:
-        random = np.random.default_rng(seed)
-        times = random.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
+        times = draw_times(count, draws, seed)
         drawn = np.stack([metrics(times @ of_stage)["HOTA"] for of_stage in sums])  # (stages, B)
-        low, high = np.percentile(drawn[:-1] - drawn[1:], (2.5, 97.5), axis=1)
-        intervals[1:] = [Interval(float(a), float(b)) for a, b in zip(low, high, strict=True)]
+        intervals[1:] = [interval(lost) for lost in drawn[:-1] - drawn[1:]]
     lost = [None, *(float(a - b) for a, b in pairwise(hota))]
     return [
         Cost(stage.name, float(left), value, interval)

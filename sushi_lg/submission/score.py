@@ -11,8 +11,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-
 from sushi_lg.data.mot_format import MotTable, read_table
 from sushi_lg.data.sequence import Sequence, open_sequence
 from sushi_lg.evaluation.mot import EvaluationResult, combine, evaluate_in_memory, evaluate_sequences
@@ -108,7 +106,7 @@ def _fitting_shift(sequence: Sequence, table: MotTable) -> int:
     truth = view.load_ground_truth()
     if not len(truth):
         return 0
-    boxes = table.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
+    boxes = table.pixels_ltwh
     hota = {}
     for shift in (0, -1, 1):
         frame = table.frame - 1 + shift

@@ -42,13 +42,12 @@ from sushi_lg.inspection.report.records import (
 from sushi_lg.inspection.report.scenes import SceneMaker
 from sushi_lg.inspection.report.timeline import trajectories_of, weak_links_of
 from sushi_lg.inspection.stored import scored_boxes
-from sushi_lg.study.bootstrap import draw
+from sushi_lg.study.bootstrap import draw_times, interval
 from sushi_lg.study.ceilings import fingerprint_of
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
 _SHOWN_PEOPLE = _SHOWN_FALSE = 24
 _MOSTLY_LOST = 0.2  # share of frames, as MOTChallenge counts it
-_MIDDLE = (2.5, 97.5)  # percent
 
 
 @dataclass(frozen=True)
@@ -251,12 +250,9 @@ def scores_of(result: EvaluationResult) -> tuple[Score, ...]:
     names = (*METRICS, "IDSW")
     if len(sums) < 2:
         return tuple(Score(name, float(whole[name]), None) for name in names)
-    drawn = metrics(draw({"": len(sums)}, [], 1).sequences[""] @ sums)
-    found = []
-    for name in names:
-        low, high = np.percentile(drawn[name], _MIDDLE)
-        found.append(Score(name, float(whole[name]), (float(low), float(high))))
-    return tuple(found)
+    drawn = metrics(draw_times(len(sums)) @ sums)
+    middle = {name: interval(drawn[name]) for name in names}
+    return tuple(Score(name, float(whole[name]), (middle[name].low, middle[name].high)) for name in names)
 
 
 def read_ceilings(run: Run) -> tuple[tuple[CeilingStage, ...], str]:

@@ -26,7 +26,7 @@ def switches_of(sequence: Sequence, table: TrajectoryTable, truth: MotTable, eve
         if events.match[row] >= 0:
             first_person.setdefault(int(table.track_id[row]), int(truth.track_id[events.match[row]]))
     began = {int(i): int(table.frame[table.track_id == i].min()) for i in np.unique(events.track_id) if i >= 0}
-    truth_boxes = truth.boxes_ltwh - np.array([1.0, 1.0, 0.0, 0.0])
+    truth_boxes = truth.pixels_ltwh
     found, one = [], events.of(EventKind.SWITCH)
     for k in range(len(one)):
         before_box = truth_boxes[events.match[one.previous_track_row[k]]]
