@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from called import run
 
 from sushi_lg.cli import app as app_module
 from sushi_lg.cli.app import VERBS, main
@@ -17,12 +18,6 @@ from sushi_lg.cli.common import format_table
 from sushi_lg.errors import WeightsError
 
 SEQINFO = "[Sequence]\nname=a\nimDir=img1\nframeRate=30\nseqLength=4\nimWidth=640\nimHeight=480\nimExt=.jpg\n"
-
-
-def run(*words: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

@@ -7,23 +7,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import run
 
 from semantic.records_io import write_semantics
 from semantic.sources import trajectories_source
 from semantic.structures import Caption, Interaction, Semantics, Sentence
-from sushi_lg.cli.app import main
 from sushi_lg.data.sequence import write_seqinfo
 from sushi_lg.data.trajectory_io import TrajectoryTable, read_trajectories, write_trajectories
 from sushi_lg.data.video import probe_video, read_frames, write_video
 from sushi_lg.evaluation.results import evaluate_folder
 
 LENGTH, HEIGHT, WIDTH = 8, 240, 320
-
-
-def run(*words: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

@@ -12,9 +12,10 @@ import time
 from pathlib import Path
 
 import pytest
+from called import run
 
 from sushi_lg.cli import app as app_module
-from sushi_lg.cli.app import EXIT_CODES, main
+from sushi_lg.cli.app import EXIT_CODES
 from sushi_lg.cli.env import anonymous
 from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 
@@ -31,12 +32,6 @@ WITH_JSON = (
     "validate",
     "env",
 )
-
-
-def run(*words: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture

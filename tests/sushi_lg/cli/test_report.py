@@ -8,20 +8,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from called import run
 from synthetic import FRAMES, SIZE, write_world
 
 from semantic.records_io import write_semantics
 from semantic.sources import trajectories_source
 from semantic.structures import Caption, Interaction, Semantics, Sentence
-from sushi_lg.cli.app import main
 from sushi_lg.data.trajectory_io import read_trajectories, write_trajectories
 from sushi_lg.data.video import write_video
-
-
-def run(*words: str | Path) -> int:
-    with pytest.raises(SystemExit) as caught:
-        main([str(word) for word in words])
-    return int(caught.value.code or 0)
 
 
 @pytest.fixture
