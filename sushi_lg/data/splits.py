@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import logging
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -21,6 +22,14 @@ from sushi_lg.errors import DataError
 logger = logging.getLogger(__name__)
 
 VIEWS = ("full", "first-half", "second-half")
+_KEYS = ("dataset", "part", "view")
+_EXAMPLE = """a split file looks like this, and is tracked with --data ROOT:
+    # dataset: MOT17
+    # part: train
+    MOT17-02
+    MOT17-04"""
+_LEAST_COLUMNS = 6  # of a line of boxes; commas are rare in names of folders
+_MOST_SHOWN = 40
 
 
 @dataclass(frozen=True)
@@ -77,30 +86,78 @@ def read_split(name: str) -> Split:
         near = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
         hint = f"did you mean {', '.join(near)}? " if near else ""
         raise DataError(f"{name!r} is no known split", f"{hint}known: {', '.join(known)}")
-    header: dict[str, str] = {}
-    sequences: list[str] = []
-    for number, raw in enumerate(path.read_text(encoding="utf-8-sig").splitlines(), start=1):
-        line = raw.strip()
+    header: dict[str, tuple[str, int]] = {}
+    listed: list[tuple[int, str]] = []
+    for number, line in _lines(path):
         if line.startswith("#"):
             key, colon, value = line[1:].partition(":")
-            if colon and key.strip() in ("dataset", "part", "view"):
-                header[key.strip()] = value.strip()
-        elif line:
-            if line in sequences:
-                raise DataError(f"{path}:{number}: {line} is listed twice", "remove one")
-            if "/" in line or "\\" in line or line.startswith("."):
-                raise DataError(f"{path}:{number}: {line!r} is not a sequence name", "write the folder name only")
-            sequences.append(line)
-    header.setdefault("view", "full")
+            if colon and key.strip() in _KEYS:
+                header[key.strip()] = value.strip(), number
+        else:
+            listed.append((number, line))
+    if "dataset" not in header:
+        raise _no_split(path, listed)
+    header.setdefault("view", ("full", 0))
     for key, allowed in (("dataset", tuple(LAYOUTS)), ("view", VIEWS)):
-        if header.get(key) not in allowed:
-            if not header.keys() & {"dataset", "part"}:
-                remedy = "a split file has a line '# dataset: NAME'"
-                raise DataError(f"{path}: neither a video nor a split file", remedy)
-            raise DataError(f"{path}: '# {key}:' is {header.get(key)!r}", f"write one of {', '.join(allowed)}")
+        value, number = header[key]
+        if value not in allowed:
+            meant = _near(value, allowed)
+            hint = f"did you mean {meant}? " if meant else ""
+            raise DataError(f"{path}:{number}: '# {key}:' is {value!r}", f"{hint}write one of {', '.join(allowed)}")
+    sequences: list[str] = []
+    for number, name in listed:
+        if name in sequences:
+            raise DataError(f"{path}:{number}: {name} is listed twice", "remove one")
+        if "/" in name or "\\" in name or name.startswith("."):
+            raise DataError(f"{path}:{number}: {name!r} is not a sequence name", "write the folder name only")
+        sequences.append(name)
     if not sequences:
         raise DataError(f"{path}: no sequence listed", "write one sequence name a line")
-    return Split(path.stem, header["dataset"], header.get("part", ""), header["view"], tuple(sequences), path)
+    part = header.get("part", ("", 0))[0]
+    return Split(path.stem, header["dataset"][0], part, header["view"][0], tuple(sequences), path)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str]]:
+    """Yield the lines of a split file that say something, and their numbers from 1.
+
+    Raises:
+        DataError: a line that is no text.
+    """
+    for number, raw in enumerate(path.read_bytes().splitlines(), start=1):
+        try:
+            line = raw.decode("utf-8-sig" if number == 1 else "utf-8").strip()
+        except UnicodeDecodeError:
+            raise DataError(f"{path}:{number}: not text, so this is no split file", _EXAMPLE) from None
+        if line:
+            yield number, line
+
+
+def _no_split(path: Path, listed: list[tuple[int, str]]) -> DataError:
+    """Return the error about a file that does not name its data set, by the first line that no split file has."""
+    for number, line in _lines(path):
+        key, colon, _ = line.removeprefix("#").partition(":")
+        if line.startswith("#") and colon and _near(key.strip(), _KEYS) == "dataset":
+            return DataError(f"{path}:{number}: '# {key.strip()}:' is unknown, '# dataset:' is absent", _EXAMPLE)
+    if not listed:
+        return DataError(f"{path}: neither a video nor a split file: it lists nothing", _EXAMPLE)
+    number, line = listed[0]
+    where = f"{path}:{number}: neither a video nor a split file:"
+    if len(line.split(",")) >= _LEAST_COLUMNS:
+        return DataError(
+            f"{where} {_cut(line)!r} is a box, not the name of a sequence",
+            f"name the sequence folder instead; it holds det/{path.name} and seqinfo.ini",
+        )
+    return DataError(f"{where} {_cut(line)!r} comes without a line '# dataset: NAME' above", _EXAMPLE)
+
+
+def _cut(line: str) -> str:
+    return line if len(line) <= _MOST_SHOWN else f"{line[:_MOST_SHOWN]}..."
+
+
+def _near(word: str, known: Iterable[str]) -> str | None:
+    by_lower = {one.lower(): one for one in known}
+    near = difflib.get_close_matches(word.lower(), by_lower, n=1)
+    return by_lower[near[0]] if near else None
 
 
 def locate_split(name: str, root: str | Path) -> LocatedSplit:

@@ -89,13 +89,19 @@ def test_unknown_split_lists_the_nearest() -> None:
     [
         ("# dataset: MOT17\n# part: train\nA\nA\n", r"s\.txt:4: A is listed twice"),
         ("# dataset: MOT17\n../A\n", r"s\.txt:2: '\.\./A' is not a sequence name"),
-        ("# dataset: MOT99\nA\n", "'# dataset:' is 'MOT99'"),
+        ("# part: x\n# dataset: MOT99\nA\n", r"s\.txt:2: '# dataset:' is 'MOT99'\n.*did you mean MOT"),
+        ("# dataset: mot17\nA\n", r"s\.txt:1: .*\n.*did you mean MOT17\? write one of"),
+        ("\n# datset: MOT17\nA\n", r"s\.txt:2: '# datset:' is unknown.*\n.*looks like this(.*\n)*.*# dataset: MOT17"),
+        ("\nA\n", r"s\.txt:2: .* 'A' comes without a line '# dataset: NAME' above\n.*looks like this"),
+        ("# of mine\n", r"s\.txt: .*it lists nothing\n.*looks like this"),
+        ("1,-1,10,20,30,40,0.9\n" * 2, r"s\.txt:1: .* is a box.*\n.*name the sequence folder"),
+        ("# dataset: MOT17\nA\n\udcff\udcfe\n", r"s\.txt:3: not text"),
         ("# dataset: MOT17\n# view: third\nA\n", "'# view:' is 'third'"),
         ("# dataset: MOT17\n", "no sequence listed"),
     ],
 )
 def test_split_file_faults(tmp_path: Path, content: str, message: str) -> None:
-    (tmp_path / "s.txt").write_text(content)
+    (tmp_path / "s.txt").write_text(content, errors="surrogateescape")
     with pytest.raises(DataError, match=message):
         read_split(str(tmp_path / "s.txt"))
 
