@@ -26,7 +26,16 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.data.resources import configs_path
 from sushi_lg.errors import ConfigError
 
-__all__ = ["MISSING", "load_config", "load_yaml", "recipe_names", "recipe_path", "save_config"]
+__all__ = [
+    "MISSING",
+    "load_config",
+    "load_yaml",
+    "nearest_key",
+    "parts_of_key",
+    "recipe_names",
+    "recipe_path",
+    "save_config",
+]
 
 T = TypeVar("T")
 
@@ -121,6 +130,26 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a mapping of keys to values", "write lines like 'key: value'")
     values = OmegaConf.to_container(loaded)
     return typing.cast(dict[str, Any], values)
+
+
+def parts_of_key(key: str) -> list[str]:
+    """Return ``levels[1].max_gap`` and ``levels.1.max_gap`` as ``["levels", "1", "max_gap"]``."""
+    return _dotted(key.strip()).split(".")
+
+
+def nearest_key(full: str, here: list[str], everywhere: list[str]) -> str:
+    """Return what to say about an unknown key: the valid one most like it, or all that could stand in its place.
+
+    Args:
+        full: The key, with what stands before its dots.
+        here: Keys that could stand in its place, in full.
+        everywhere: All keys there are.
+    """
+    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
+    near = near or difflib.get_close_matches(full, [*here, *everywhere], n=1, cutoff=0.5)
+    last = full.rpartition(".")[2]
+    near = near or [key for key in everywhere if key.rpartition(".")[2] == last][:1]
+    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
 
 
 # --------------------------------------------------------------------------------------------------------- merging
@@ -230,7 +259,7 @@ def _without_none(hint: object) -> object:
 def _parse_entry(entry: str) -> dict[str, Any]:
     """Turn ``a.1.b=value`` into nested mappings."""
     key, equals, text = entry.partition("=")
-    parts = _dotted(key.strip()).split(".")
+    parts = parts_of_key(key)
     if not equals or not all(parts):
         raise ConfigError(f"{entry!r} is not key=value", "write it without blanks around '=', quote values with blanks")
     try:
@@ -245,13 +274,7 @@ def _parse_entry(entry: str) -> dict[str, Any]:
 
 
 def _nearest(full: str, node: DictConfig, prefix: str, root: DictConfig) -> str:
-    """Name the valid key that looks most like ``full``: among its neighbours first, then anywhere."""
-    here = [f"{prefix}{key!s}" for key in node]
-    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
-    near = near or difflib.get_close_matches(full, [*here, *_all_keys(root, "")], n=1, cutoff=0.5)
-    last = full.rpartition(".")[2]
-    near = near or [key for key in _all_keys(root, "") if key.rpartition(".")[2] == last][:1]
-    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
+    return nearest_key(full, [f"{prefix}{key!s}" for key in node], list(_all_keys(root, "")))
 
 
 def _all_keys(node: object, prefix: str) -> Iterator[str]:

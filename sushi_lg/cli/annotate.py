@@ -100,16 +100,17 @@ def _describe(
     data: Path | None,
     frames: Path | None,
 ) -> None:
+    if settings.views < 1:
+        raise ConfigError(f"views: {settings.views} is below 1", "look at everybody at least once")
+    looking = Looking(settings.on_bad_image.value, settings.workers, "cpu")
+    split, sequences = _sequences(names, data)
+
     from sushi_lg.language.annotate import annotate as describe
     from sushi_lg.language.annotate import task_of
     from sushi_lg.language.attributes import load_describer
     from sushi_lg.language.views import ViewSettings
     from sushi_lg.perception.lock import locked
 
-    if settings.views < 1:
-        raise ConfigError(f"views: {settings.views} is below 1", "look at everybody at least once")
-    looking = Looking(settings.on_bad_image.value, settings.workers, "cpu")
-    split, sequences = _sequences(names, data)
     tasks = [
         task_of(
             sequence,

@@ -30,6 +30,11 @@ def study_ceilings(words: list[str], data: Path | None, out: Path | None, json_f
         raise ConfigError("study ceilings: no run", "name folders that `sushi-lg track` has written")
     if out is None and len(words) > 1:
         raise ConfigError("study ceilings: several runs", "say where the table goes: --out DIR")
+    from sushi_lg.inspection.stored import run_settings
+
+    for word in words:
+        run_settings(Path(word))  # what is no run is refused before PyTorch is imported
+
     from sushi_lg.data.files import atomic_path
     from sushi_lg.evaluation.ceilings import ceiling_table, ceilings
     from sushi_lg.host import one_thread

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from sushi_lg.cli.common import Choice, ConfigOption, JsonOption, split_words, write_json
+from sushi_lg.cli.early import refuse_absent
 from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -72,8 +73,6 @@ def describe(
     text.* say what is shown, who is asked about, and how long answers are.
     """
     from semantic.config import DescribeConfig
-    from semantic.describers.registry import load_describer
-    from semantic.pipeline import describe_clips
     from sushi_lg.config import load_config
 
     @dataclass
@@ -94,6 +93,12 @@ def describe(
     if settings.group < 1:
         raise ConfigError(f"group: {settings.group} is below 1", "ask about one clip at least")
     part = _part(settings.part)
+    refuse_absent(Path(names[0]), "give what `sushi-lg track` wrote, or one of its files", may_be_file=True)
+
+    # after the checks, because they bring what reads pictures
+    from semantic.describers.registry import load_describer
+    from semantic.pipeline import describe_clips
+
     looking = _Looking(frames, frame_rate, settings.on_bad_image.value, settings.on_bad_row.value)
     sources = _truth(Path(names[0]), looking) if truth else _trajectories(Path(names[0]), looking)
     network = load_describer(describer, **settings.describer)

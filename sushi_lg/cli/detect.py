@@ -44,7 +44,6 @@ def detect(
     the number of threads (0 = cores), device=cpu or cuda says where the network runs.
     """
     from sushi_lg.config import load_config
-    from sushi_lg.detection.registry import load_detector
 
     @dataclass
     class Settings:
@@ -57,6 +56,9 @@ def detect(
     settings = load_config(Settings, dotlist=overrides)
     looking = Looking(settings.on_bad_image.value, settings.workers, settings.device)
     opened = open_pictures(names, data, frames, frame_rate, looking.on_bad_image)
+
+    from sushi_lg.detection.registry import load_detector
+
     network, calls = looking.load(load_detector, detector, prompt=prompt, min_score=settings.min_score)
     for source in opened:
         done = perceive_and_tell(source, out / source.name, network, looking, detect_calls=calls)

@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.cli.common import ConfigOption, JsonOption, OverridesArgument, write_json
+from sushi_lg.cli.early import refuse_absent
 from sushi_lg.errors import DataError
 
 
@@ -32,9 +33,12 @@ def doctor(
 ) -> None:
     """Check a data set in one pass: what is wrong, where, and the fix. Changes nothing; exits with 3 on errors."""
     from sushi_lg.config import load_config
-    from sushi_lg.data.doctor import examine
 
     settings = load_config(DoctorConfig, None, config, overrides or [])
+    refuse_absent(root, "give the folder that holds the data set")
+
+    from sushi_lg.data.doctor import examine  # brings SciPy
+
     findings = examine(root)
     counts = Counter(finding.severity for finding in findings)
     to_stdout = str(json_file) == "-"

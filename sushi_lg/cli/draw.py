@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sushi_lg.cli.pictures import nearest_name
 from sushi_lg.cli.progress import show_progress
+from sushi_lg.data.files import near_paths
 from sushi_lg.errors import DataError
 
 if TYPE_CHECKING:
@@ -19,6 +22,7 @@ if TYPE_CHECKING:
     from sushi_lg.inspection.mistakes import Mistakes
     from sushi_lg.inspection.said import Said
 
+_MOST_SHOWN = 8
 _MOST_OUTSIDE = 0.1  # of the boxes; people leave pictures, but not so many
 
 
@@ -47,13 +51,18 @@ def draw(
     With --errors, what is right is grey; false positives are crossed out, misses dashed and hatched, and identity
     switches have two frames for a second: the mistakes that MOTA counts.
     """
+    if captions is not None and (errors or truth):
+        raise DataError("--captions and --errors: both at once cannot be read", "draw two videos")
+    stored = _stored(tracks)
+    for path in (pictures, captions):
+        if path is not None and not path.exists():
+            raise DataError(f"{path}: no such file or folder", nearest_name(path))
+
     from sushi_lg.data.frames import open_frames
     from sushi_lg.data.trajectory_io import read_trajectories
     from sushi_lg.inspection.overlay import draw_video
 
-    if tracks.is_dir():
-        raise DataError(f"{tracks}: is a folder", _tracks_in(tracks))
-    table = read_trajectories(tracks.with_suffix(".parquet"))
+    table = read_trajectories(stored)
     source = open_frames(pictures, frame_rate=frame_rate)
     first, length = _range(tracks, table, source.length)
     if first + length > source.length:
@@ -61,8 +70,6 @@ def draw(
             f"{tracks}: of frames {first + 1} to {first + length}, but {pictures} has {source.length}",
             "name the pictures that were tracked",
         )
-    if captions is not None and (errors or truth):
-        raise DataError("--captions and --errors: both at once cannot be read", "draw two videos")
     _tell_if_elsewhere(table, pictures, source)
     said = None if captions is None else _said(captions, tracks, table)
     mistakes = None
@@ -105,9 +112,29 @@ def _tell_if_elsewhere(table: TrajectoryTable, pictures: Path, source: FrameSour
         )
 
 
-def _tracks_in(folder: Path) -> str:
-    found = sorted(path for place in (folder, folder / "tracks") for path in place.glob("*.parquet"))
-    return f"name one of its files, such as {found[0]}" if found else "name a .parquet file of `sushi-lg track`"
+def _stored(tracks: Path) -> Path:
+    """Return the table that TRACKS names.
+
+    Raises:
+        DataError: a folder, or nothing there; names what may have been meant.
+    """
+    if tracks.is_dir():
+        found = sorted(path for place in (tracks, tracks / "tracks") for path in place.glob("*.parquet"))
+        said = f"name one of its files, such as {found[0]}" if found else "name a .parquet file of `sushi-lg track`"
+        raise DataError(f"{tracks}: is a folder", said)
+    path = tracks.with_suffix(".parquet")
+    if path.is_file():
+        return path
+    there = {one.stem: one for one in sorted(path.parent.glob("*.parquet"))}
+    near = [str(there[name]) for name in difflib.get_close_matches(path.stem, there, n=3)]
+    if near:
+        raise DataError(f"{path}: no such file", f"did you mean {', '.join(near)}?")
+    if there:
+        few = ", ".join(list(there)[:_MOST_SHOWN]) + (", ..." if len(there) > _MOST_SHOWN else "")
+        raise DataError(f"{path}: no such file", f"in {path.parent} there are: {few}")
+    run = next((one for one in near_paths(path.parent.parent) if (one / "tracks").is_dir()), None)
+    hint = "" if run is None or path.parent.is_dir() else f"did you mean {run / 'tracks' / path.name}? else "
+    raise DataError(f"{path}: no such file", f"{hint}run `sushi-lg track` first")
 
 
 def _said(path: Path, tracks: Path, table: TrajectoryTable) -> Said:

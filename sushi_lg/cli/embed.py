@@ -52,11 +52,8 @@ def embed(
     leaves out pictures that cannot be read and lists them, on_bad_row=skip does so with lines of the detection file,
     workers=4 sets the number of threads (0 = cores), device=cpu or cuda says where the network runs.
     """
-    from sushi_lg.appearance.registry import load_embedder
     from sushi_lg.config import load_config
-    from sushi_lg.data.mot_format import read_table
     from sushi_lg.data.sequence import open_sequence
-    from sushi_lg.perception.perceive import embed_boxes
 
     @dataclass
     class Settings:
@@ -76,9 +73,15 @@ def embed(
             )
     sequences = locate(split, data).sequences if split is not None else [open_sequence(name) for name in names]
     refuse_namesakes((sequence.name, sequence.info.root) for sequence in sequences)
-    ready = [(s, s.detections_path(detections), pictures_of(s, frames, looking.on_bad_image)) for s in sequences]
+    boxes = [sequence.detections_path(detections) for sequence in sequences]
+
+    from sushi_lg.appearance.registry import load_embedder
+    from sushi_lg.data.mot_format import read_table
+    from sushi_lg.perception.perceive import embed_boxes
+
+    pictures = [pictures_of(sequence, frames, looking.on_bad_image) for sequence in sequences]
     network, calls = looking.load(load_embedder, embedder)
-    for sequence, path, source in ready:
+    for sequence, path, source in zip(sequences, boxes, pictures, strict=True):
         table = read_table(path, on_bad_row=settings.on_bad_row.value, sequence_length=sequence.info.length)
         with show_progress(sequence.name, source.length) as update:
             done = embed_boxes(source, table, network, out, workers=looking.workers, calls=calls, progress=update)

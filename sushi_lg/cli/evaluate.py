@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.cli.common import ConfigOption, DataOption, JsonOption, OverridesArgument, format_table, write_json
+from sushi_lg.cli.early import refuse_absent
 
 
 class Missing(enum.Enum):
@@ -47,9 +48,17 @@ def evaluate(
     A video may go under any of its names (MOT17-02, MOT17-02-FRCNN). missing=skip scores what is there.
     """
     from sushi_lg.config import load_config
-    from sushi_lg.evaluation.results import evaluate_folder
+    from sushi_lg.data.splits import read_split
 
     settings = load_config(EvaluateConfig, None, config, overrides or [])
+    # these before TrackEval is imported, which takes seconds
+    refuse_absent(folder, "give the folder of a run, or of result files")
+    refuse_absent(data, "--data ROOT names the folder that holds the data sets")
+    if split is not None:
+        read_split(split)
+
+    from sushi_lg.evaluation.results import evaluate_folder
+
     missing = settings.missing
     result = evaluate_folder(folder, data, split=split, missing=missing.value if missing else None)
     to_stdout = str(json_file) == "-"

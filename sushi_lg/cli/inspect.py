@@ -47,6 +47,10 @@ def inspect(
     files. Costs are in box heights; a probability "without" something is what the network says when that evidence is
     replaced by the mean of its training data.
     """
+    from sushi_lg.inspection.stored import run_settings
+
+    run_settings(folder)  # what is no run is refused before PyTorch is imported
+
     from sushi_lg.inspection.microscope import Microscope, choose_pair
     from sushi_lg.inspection.replay import open_run, replay
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from sushi_lg.cli.common import JsonOption, format_table, write_json
+from sushi_lg.cli.early import refuse_absent
 
 if TYPE_CHECKING:
     from sushi_lg.submission.pack import Sheet
@@ -35,9 +36,14 @@ def pack(
     --data, sequences that have ground truth are scored from the archive. What was packed is noted in submissions.jsonl;
     nothing is uploaded, and no password is asked for.
     """
+    from sushi_lg.submission.profile import load_profile
+
+    rules = load_profile(profile)
+    # both before TrackEval is imported, which takes seconds
+    refuse_absent(results, "give the folder of a run, or of result files")
+
     from sushi_lg.submission.pack import LEDGER, note
     from sushi_lg.submission.pack import pack as pack_results
-    from sushi_lg.submission.profile import load_profile
     from sushi_lg.submission.score import score_archive
 
     out = out or Path(f"{profile}.zip")
@@ -47,7 +53,6 @@ def pack(
     same = [row for row in before if row["content"] == sheet.content]
     if str(json_file) != "-":
         show_sheet(sheet, score)
-        rules = load_profile(profile)
         typer.echo(f"uploads: {rules.quota}")
         if rules.form:
             typer.echo(f"the page asks for: {', '.join(rules.form)}")

@@ -12,6 +12,7 @@ import typer
 
 from sushi_lg.cli.common import find_device
 from sushi_lg.cli.progress import download_lines, show_progress
+from sushi_lg.data.files import near_paths
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 if TYPE_CHECKING:
@@ -77,11 +78,11 @@ def open_pictures(
         DataError: nothing there, two of one name, or a split without ``data``.
         ConfigError: a frame rate for the sequences of a split.
     """
+    split = split_of(names)  # before what reads pictures is imported: a mistyped name is answered at once
     from sushi_lg.data.frames import open_frames
     from sushi_lg.data.sequence import open_sequence
     from sushi_lg.perception.perceive import origin_of
 
-    split = split_of(names)
     if split is not None:
         if frame_rate is not None:
             raise ConfigError(
@@ -137,9 +138,9 @@ def split_of(names: list[str]) -> str | None:
     absent = [name for name in names if not Path(name).exists() and name not in split_names()]
     first = Path(absent[0]) if absent else Path()
     if absent and (len(names) > 1 or first.suffix or len(first.parts) > 1):
-        raise DataError(f"no such file or folder: {', '.join(absent)}", _nearest(first))
+        raise DataError(f"no such file or folder: {', '.join(absent)}", nearest_name(first))
     if absent and not difflib.get_close_matches(absent[0], split_names(), n=1):
-        raise DataError(f"no such file, folder or split: {absent[0]}", _nearest(first))
+        raise DataError(f"no such file, folder or split: {absent[0]}", nearest_name(first))
     alone = Path(names[0])
     return names[0] if len(names) == 1 and (not alone.exists() or is_split(alone)) else None
 
@@ -204,12 +205,12 @@ def is_pictures(name: str) -> bool:
     return any(child.suffix.lower() in IMAGE_EXTENSIONS for child in path.iterdir())
 
 
-def _nearest(path: Path) -> str:
+def nearest_name(path: Path) -> str:
     """Return what to say about a file that is not there: the names beside it that are like it."""
     parent = path.absolute().parent
     if not parent.is_dir():
         return f"{parent} does not exist either; check the path"
-    near = difflib.get_close_matches(path.name, [one.name for one in parent.iterdir()], n=3)
+    near = [one.name for one in near_paths(path)]
     return f"did you mean {', '.join(near)}?" if near else f"check the path; nothing in {parent} is called like it"
 
 

@@ -44,13 +44,16 @@ def report(
         if value < 0:
             raise ConfigError(f"{name} {value} is below 0", "0 leaves them out")
 
+    from sushi_lg.inspection.stored import are_frames_of, run_settings
+
+    run_settings(folder)  # what is no run is refused before PyTorch is imported
+
     from semantic.records_io import read_semantics, result_path
     from sushi_lg.cli.pictures import pictures_of
     from sushi_lg.inspection.replay import open_run
     from sushi_lg.inspection.report.collect import Limits, collect
     from sushi_lg.inspection.report.page import absent_parts, write_report
     from sushi_lg.inspection.report.pictures import with_pictures
-    from sushi_lg.inspection.stored import are_frames_of
 
     run = open_run(folder, data)
     words: dict[str, Words] = {}

@@ -12,6 +12,7 @@ import typer
 
 from sushi_lg.cli.common import split_words
 from sushi_lg.cli.progress import show_progress
+from sushi_lg.errors import ConfigError
 
 if TYPE_CHECKING:
     from sushi_lg.simulation.scenes import Domain
@@ -47,9 +48,6 @@ def simulate(
     key=value: frames=150 is the length, people=[12,18] a range from which each sequence draws its own number.
     In social few people do something with each other: captions, summaries, interactions and acts are written, too.
     """
-    from sushi_lg.errors import ConfigError
-    from sushi_lg.simulation.export import export_split
-
     names, overrides = split_words(domains, "names of domains")
     if _SOCIAL in names:
         if len(names) > 1:
@@ -58,7 +56,11 @@ def simulate(
         return
     if layout is not SequenceLayout.mot:
         raise ConfigError(f"--layout {layout.value}: {', '.join(names)} have no interactions", "only social has")
-    for domain in [_domain(name, overrides) for name in names]:
+    wanted = [_domain(name, overrides) for name in names]
+
+    from sushi_lg.simulation.export import export_split
+
+    for domain in wanted:
         with show_progress(f"{domain.name} {split}", sequences * domain.frames) as update:
             exported = export_split(domain, out, split=split, sequences=sequences, seed=seed, done=update)
         for one in exported:
@@ -95,7 +97,6 @@ def _domain(name: str, overrides: list[str]) -> Domain:
     import difflib
 
     from sushi_lg.config import load_config
-    from sushi_lg.errors import ConfigError
     from sushi_lg.simulation.scenes import DOMAINS, Domain
 
     if name not in DOMAINS:

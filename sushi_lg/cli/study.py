@@ -76,6 +76,9 @@ def study(
         return
     if config is None:
         raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
+    from sushi_lg.config import load_yaml, recipe_path
+
+    load_yaml(recipe_path(config))  # what is no file of settings is refused before PyTorch is imported
     if report_only and dry_run:
         raise ConfigError("--report-only and --dry-run exclude each other", "leave one out")
     from sushi_lg.config import load_config

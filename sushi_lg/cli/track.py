@@ -19,6 +19,7 @@ from sushi_lg.cli.common import (
     split_words,
     write_json,
 )
+from sushi_lg.cli.early import refuse_absent_weights, refuse_unknown_keys
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -28,7 +29,7 @@ from sushi_lg.cli.pictures import (
     refuse_namesakes,
     split_of,
 )
-from sushi_lg.errors import ConfigError, DataError
+from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 _DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
 
@@ -42,6 +43,18 @@ class Precision(enum.Enum):
 
     float32 = "float32"
     bfloat16 = "bfloat16"
+
+
+@dataclass
+class RunSettings:
+    """How to run a recipe, beside its own settings."""
+
+    missing: Choice = Choice.error
+    on_bad_row: Choice = Choice.error
+    on_bad_image: Choice = Choice.error
+    device: str = "auto"
+    precision: Precision = Precision.float32
+    workers: int = 0
 
 
 def track(
@@ -96,12 +109,46 @@ def track(
     names, overrides = split_words(sources, "sequence folders, videos, or a split name with --data ROOT")
     if camera not in ("auto", "none"):
         raise ConfigError(f"--camera {camera}: unknown", "auto or none")
-    settings, run = _read_settings(recipe, config, overrides)
-    on_bad_image = run.pop("on_bad_image")
+    # All that can be told without PyTorch, whose import takes seconds: mistakes are answered at once.
+    from sushi_lg.config import load_yaml, recipe_path
+
+    stated = load_yaml(recipe_path(recipe))
+    # the published recipes are told by their window; the default one has none
+    is_published = recipe in ("sushi", "lgmot") or "window" in stated
+    if config is not None:
+        stated |= load_yaml(config)
+    _refuse_unknown(overrides, is_published=is_published)
     split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
     folder = out or Path("runs") / f"track-{Path(recipe).stem}-{first.stem if pictured else first.name}"
+    if pictured and (detections is not None or appearance is not None):
+        raise ConfigError(
+            f"--detections and --appearance are of sequence folders, {pictured[0]} is pictures",
+            "choose what looks at them with --detector and --embedder",
+        )
+    if not pictured and frame_rate is not None:
+        raise ConfigError("--frame-rate is of videos and image folders", "leave it out: sequences state theirs")
+    if not pictured and (detector is not None or embedder is not None):
+        raise ConfigError(
+            f"--detector and --embedder are of videos and image folders, {names[0]} has detections already",
+            f"describe them first: sushi-lg embed {names[0]} --out DIR, then track it with --appearance DIR",
+        )
+    if is_published and weights is None:
+        raise WeightsError(
+            "the published recipes ship without weights", "give --weights FILE, made by `sushi-lg import-checkpoint`"
+        )
+    if weights is not None and not is_published:
+        refuse_absent_weights(weights)
+    if not pictured:
+        says_missing = "missing" in stated or any(word.startswith("missing") for word in overrides)
+        sequences, _ = _open_sources(names, split, data, "skip" if says_missing else "error")
+        for sequence in sequences:
+            sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
+        _embedders(appearance, sequences)
+
+    settings, run = _read_settings(recipe, config, overrides, is_published=is_published)
+    on_bad_image = run.pop("on_bad_image")
     budget = None
     if memory is not None:
         from sushi_lg.tracking.memory import parse_size
@@ -109,30 +156,16 @@ def track(
         budget = parse_size(memory)
     looking = Looking(on_bad_image, run["workers"], run["device"])
     # What only says how to compute is no part of the result's settings.
-    workers, is_published = run.pop("workers"), run.pop("is_published")
+    workers = run.pop("workers")
     tracker, notes = None, {}
     if pictured:
-        if detections is not None or appearance is not None:
-            raise ConfigError(
-                f"--detections and --appearance are of sequence folders, {pictured[0]} is pictures",
-                "choose what looks at them with --detector and --embedder",
-            )
         tracker, notes = _make_tracker(settings, weights)
         known = {"recipe": recipe, **notes, "camera": camera, **run}
         learned = _learned(tracker)
         usual = learned.embedder if learned is not None else _EMBEDDER
         stages = (detector or _DETECTOR, None if embedder == "none" else embedder or usual, camera)
         names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known, learned)
-    elif frame_rate is not None:
-        raise ConfigError("--frame-rate is of videos and image folders", "leave it out: sequences state theirs")
-    elif detector is not None or embedder is not None:
-        raise ConfigError(
-            f"--detector and --embedder are of videos and image folders, {names[0]} has detections already",
-            f"describe them first: sushi-lg embed {names[0]} --out DIR, then track it with --appearance DIR",
-        )
     sequences, source = _open_sources(names, split, data, run["missing"])
-    for sequence in sequences:
-        sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
     embedders = _embedders(appearance, sequences)
     device = find_device(run["device"])
     workers = _at_once(workers, device, len(sequences))
@@ -331,32 +364,25 @@ def _planned(
     return plan.workers
 
 
-def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tuple[Any, dict[str, Any]]:
+def _refuse_unknown(overrides: list[str], *, is_published: bool) -> None:
+    schema = "sushi_lg.tracking.sushi.SushiConfig" if is_published else "sushi_lg.tracking.recipe.TrackerConfig"
+    refuse_unknown_keys(overrides, schema, [one.name for one in fields(RunSettings)])
+
+
+def _read_settings(
+    recipe: str, config: Path | None, overrides: list[str], *, is_published: bool
+) -> tuple[Any, dict[str, Any]]:
     """Return the settings of the recipe, and how to run it."""
-    from sushi_lg.config import load_config, load_yaml, recipe_path
+    from sushi_lg.config import load_config
     from sushi_lg.tracking.recipe import TrackerConfig
     from sushi_lg.tracking.sushi import SushiConfig
 
     @dataclass
-    class DefaultRun(TrackerConfig):
-        missing: Choice = Choice.error
-        on_bad_row: Choice = Choice.error
-        on_bad_image: Choice = Choice.error
-        device: str = "auto"
-        precision: Precision = Precision.float32
-        workers: int = 0
+    class DefaultRun(RunSettings, TrackerConfig): ...
 
     @dataclass
-    class SushiRun(SushiConfig):
-        missing: Choice = Choice.error
-        on_bad_row: Choice = Choice.error
-        on_bad_image: Choice = Choice.error
-        device: str = "auto"
-        precision: Precision = Precision.float32
-        workers: int = 0
+    class SushiRun(RunSettings, SushiConfig): ...
 
-    # The published recipes are told by their window; the default one has none.
-    is_published = recipe in ("sushi", "lgmot") or "window" in (load_yaml(recipe_path(recipe)) or {})
     schema, plain = (SushiRun, SushiConfig) if is_published else (DefaultRun, TrackerConfig)
     loaded: Any = load_config(schema, recipe, config, overrides)
     if loaded.workers < 0:
@@ -368,7 +394,6 @@ def _read_settings(recipe: str, config: Path | None, overrides: list[str]) -> tu
         "device": loaded.device,
         "precision": loaded.precision.value,
         "workers": loaded.workers,
-        "is_published": is_published,
         "decimals": loaded.decimals if is_published else loaded.output.decimals,
     }
     return plain(**{f.name: getattr(loaded, f.name) for f in fields(plain)}), run
@@ -379,7 +404,6 @@ def _make_tracker(settings: Any, weights: str | None) -> tuple[Any, dict[str, An
     import dataclasses
 
     from sushi_lg.data.models import file_sha256
-    from sushi_lg.errors import WeightsError
     from sushi_lg.tracking.recipe import TrackerConfig
     from sushi_lg.tracking.sushi import load_sushi
     from sushi_lg.tracking.weights import load_tracker, weights_path
@@ -387,11 +411,8 @@ def _make_tracker(settings: Any, weights: str | None) -> tuple[Any, dict[str, An
     if isinstance(settings, TrackerConfig):
         path = weights_path(weights or "default")
         tracker: Any = load_tracker(path, settings)
-    elif weights is None:
-        raise WeightsError(
-            "the published recipes ship without weights", "give --weights FILE, made by `sushi-lg import-checkpoint`"
-        )
     else:
+        assert weights is not None, "refused before"
         path = Path(weights)
         tracker = load_sushi(path, settings)
     notes = {"weights": str(weights or "default"), "weights_sha256": file_sha256(path)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import errno
 import functools
 import logging
@@ -94,6 +95,15 @@ def _pour(staged: Path, target: Path) -> None:
     with staged.open("rb") as source, os.fdopen(handle, "wb") as sink:
         shutil.copyfileobj(source, sink)
     staged.unlink()
+
+
+def near_paths(path: Path, most: int = 3) -> list[Path]:
+    """Return what lies beside ``path`` and is called like it, the nearest first; hidden files and folders never."""
+    folder = path.parent
+    if not folder.is_dir():
+        return []
+    names = [entry.name for entry in folder.iterdir() if not entry.name.startswith(".")]
+    return [path.with_name(name) for name in difflib.get_close_matches(path.name, names, n=most)]
 
 
 def is_junk(name: str) -> bool:

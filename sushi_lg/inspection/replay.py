@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 import torch
-import yaml
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -30,6 +29,7 @@ from sushi_lg.evaluation.labelled import LabelledSequence, load_labelled
 from sushi_lg.evaluation.links import LevelQuality, Links, final_links, level_quality
 from sushi_lg.evaluation.results import named_sequences
 from sushi_lg.host import one_thread
+from sushi_lg.inspection.stored import CONFIG, run_settings
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import Level, LevelResult
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -180,18 +180,7 @@ def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
         DataError: no run, no results in it, or its sequences are not there.
     """
     folder = Path(folder)
-    path = folder / "config.yaml"
-    if not path.is_file():
-        raise DataError(f"{path}: no such file", "give a folder that `sushi-lg track --out FOLDER` has written")
-    try:
-        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise DataError(f"{path}: cannot be read: {error}", "track again") from error
-    if not isinstance(settings, dict):
-        raise DataError(f"{path}: not a mapping", "track again")
-    for key, kind in (("settings", dict), ("sequences", list), ("appearance", dict)):
-        if not isinstance(settings.get(key) or kind(), kind):
-            raise DataError(f"{path}: {key} is {settings[key]!r}", "track again")
+    path, settings = folder / CONFIG, run_settings(folder)
     stored = {file.stem for file in (folder / "tracks").glob("*.parquet")}
     found = {s.name: s for s in _sequences(path, settings, data) if s.name in stored}
     if not found:

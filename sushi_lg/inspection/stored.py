@@ -1,4 +1,6 @@
-"""Whether files that belong to trajectories are still of these: their text, and what was said about them.
+"""What a run has stored: its settings; and whether files are still of its trajectories: their text, what was said.
+
+Read without PyTorch, so that a folder that is no run is refused at once.
 
 Shapes: R boxes of a result.
 """
@@ -7,13 +9,42 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import yaml
 from numpy.typing import NDArray
 
+from sushi_lg.data.files import near_paths
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.errors import DataError
+
+CONFIG = "config.yaml"
+
+
+def run_settings(folder: Path) -> dict[str, Any]:
+    """Return the settings in the folder of a run.
+
+    Raises:
+        DataError: no run (names folders called alike), or its settings cannot be read.
+    """
+    path = folder / CONFIG
+    if not path.is_file():
+        remedy = "give a folder that `sushi-lg track --out FOLDER` has written"
+        near = [] if folder.is_dir() else [one for one in near_paths(folder) if (one / CONFIG).is_file()]
+        hint = f"did you mean {', '.join(map(str, near))}? " if near else ""
+        raise DataError(f"{path}: no such file", f"{hint}{remedy}")
+    try:
+        settings = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: cannot be read: {error}", "track again") from error
+    if not isinstance(settings, dict):
+        raise DataError(f"{path}: not a mapping", "track again")
+    for key, kind in (("settings", dict), ("sequences", list), ("appearance", dict)):
+        if not isinstance(settings.get(key) or kind(), kind):
+            raise DataError(f"{path}: {key} is {settings[key]!r}", "track again")
+    return settings
 
 
 def scored_boxes(path: Path, table: TrajectoryTable, length: int) -> NDArray[np.float64]:
