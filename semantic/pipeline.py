@@ -71,6 +71,7 @@ class ClipReport:
         counts: See ``Semantics.counts``.
         seconds: Time since its group began.
         error: Why it failed, empty otherwise.
+        remedy: What to do about that, where it is known.
     """
 
     name: str
@@ -81,6 +82,7 @@ class ClipReport:
     counts: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     error: str = ""
+    remedy: str = ""
 
 
 @dataclass
@@ -95,7 +97,7 @@ class _Work:
     key: str
     requests: list[Request] = field(default_factory=list)
     unseen: Counter[str] = field(default_factory=Counter)
-    error: str = ""
+    error: DataError | None = None
 
 
 def describe_clips(
@@ -217,7 +219,7 @@ class _Maker:
                 if isinstance(each, ClipReport):
                     yield each
                 elif each.error:
-                    yield ClipReport(each.clip.name, each.path, "failed", error=each.error)
+                    yield _failed(each.clip.name, each.path, each.error)
                 else:
                     yield self._finish(each, log, began)
         finally:
@@ -252,7 +254,7 @@ class _Maker:
                 return found
             plan = self._plan(clip, pictures)
         except (DataError, OSError) as error:  # such as a folder that nobody may read
-            return ClipReport(source.name, path, "failed", error=str(error))
+            return _failed(source.name, path, error)
         if pictures is not None:
             pictures.outlines, pictures.config = plan.outlines, self._config.views
             if self._describer.needs_pictures:  # others may look at some, but not at views
@@ -293,7 +295,8 @@ class _Maker:
             return None
         if semantics.provenance.get("key") != key:
             raise DataError(
-                f"{path}: made from other tracks or pictures of {clip.name}", "remove it, or choose another --out"
+                f"{path}: made from other tracks or pictures of {clip.name}",
+                "remove this file to have the clip described anew, or choose another --out",
             )
         if retry and any(name.startswith("failed:") for name in semantics.counts):
             return None
@@ -316,7 +319,7 @@ class _Maker:
                     try:
                         self._ask_once(alone, log)
                     except DataError as error:
-                        work.error = str(error)
+                        work.error = error
 
     def _open_jobs(self, works: Sequence[_Work], log: JobLog) -> list[Job]:
         jobs = {
@@ -350,8 +353,10 @@ class _Maker:
         answers = [log.answer(request.request_id) for request in work.requests]
         errors = [answer.error for answer in answers if answer is not None and answer.error]
         if len(errors) == len(answers):
-            error = f"{work.clip.name}: no request was answered ({errors[0]})\n  fix: mend it, then pass retry=true"
-            return ClipReport(work.clip.name, work.path, "failed", error=error)
+            error = DataError(
+                f"{work.clip.name}: no request was answered ({errors[0]})", "mend it, then pass retry=true"
+            )
+            return _failed(work.clip.name, work.path, error)
         counts = work.unseen.copy()
         captions: list[Caption] = []
         interactions: list[Interaction] = []
@@ -388,6 +393,12 @@ class _Maker:
         )
         write_semantics(work.path, work.clip, semantics)
         return _report(work.clip, work.path, "described", semantics, time.monotonic() - began)
+
+
+def _failed(name: str, path: Path, error: DataError | OSError) -> ClipReport:
+    if isinstance(error, DataError):
+        return ClipReport(name, path, "failed", error=error.message, remedy=error.remedy or "")
+    return ClipReport(name, path, "failed", error=str(error))
 
 
 def _report(clip: Clip, path: Path, status: str, semantics: Semantics, seconds: float) -> ClipReport:

@@ -99,7 +99,7 @@ def demo(
         DescribeConfig(),
     )
     if described.error:
-        raise DataError(f"{described.name}: {described.error}")
+        raise DataError(f"{described.name}: {described.error}", described.remedy or None)
     what, said = read_semantics(described.path)
     write_page(out / "demo.html", what, said, ClipPictures(what, SourceReader(frames)))
     typer.echo(

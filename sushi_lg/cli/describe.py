@@ -154,7 +154,8 @@ def _part(text: str) -> tuple[int, int]:
 
 def _line(report: ClipReport) -> str:
     if report.status == "failed":
-        return f"{report.name}: failed: {report.error}"
+        remedy = f" ({report.remedy})" if report.remedy else ""
+        return f"{report.name}: failed: {report.error}{remedy}"
     return f"{report.name}: {report.captions} captions, {report.interactions} interactions"
 
 
@@ -181,11 +182,23 @@ def _tell(reports: list[ClipReport], out: Path, *, is_quiet: bool) -> None:
         few = ", ".join(report.name for report in failed[:_SHOWN]) + (", ..." if len(failed) > _SHOWN else "")
         raise DataError(
             f"{len(failed)} of {len(reports)} clips could not be described: {few}\n  {failed[0].error}",
-            "mend or leave out these clips, and run the same command again; the others are kept",
+            _remedy(failed, is_alone=len(failed) == len(reports)),
         )
     lost = sum(count for name, count in counts.items() if name.startswith("failed"))
     if lost:
         raise DataError(f"{lost} requests were not answered; results lack them", "retry=true asks them again")
+
+
+def _remedy(failed: list[ClipReport], *, is_alone: bool) -> str:
+    """Return what to do about clips that failed: what the first one's error says, where the others' say the same."""
+    kept = "" if is_alone else "; the others are kept"
+    same = {report.remedy for report in failed} == {failed[0].remedy}
+    if not failed[0].remedy:
+        return f"mend or leave out {'it' if len(failed) == 1 else 'these clips'}, and run the same command again{kept}"
+    if len(failed) == 1:
+        return f"{failed[0].remedy}{kept}"
+    said = "do so with each" if same else "what to do about the others stands above, where each failed"
+    return f"{failed[0].remedy}; {said}{kept}"
 
 
 def _truth(path: Path, looking: _Looking) -> list[ClipSource]:

@@ -230,7 +230,7 @@ def test_bad_pictures_are_passed_over_where_that_is_asked_for(tmp_path: Path) ->
 
 def test_a_clip_none_of_whose_requests_is_answered_is_no_result(tmp_path: Path) -> None:
     (report,) = _run(tmp_path, FakeDescriber(failing=1), clips=CLIPS[:1])
-    assert report.status == "failed" and "it was told to fail" in report.error and "retry=true" in report.error
+    assert report.status == "failed" and "it was told to fail" in report.error and "retry=true" in report.remedy
     assert not list(tmp_path.glob("semantics/*"))
     (report,) = _run(tmp_path, FakeDescriber(), clips=CLIPS[:1], retry=True)
     assert report.status == "described"
@@ -266,7 +266,7 @@ def test_clips_of_equal_content_are_asked_about_once_and_both_described(tmp_path
 def test_a_describer_that_looks_needs_pictures(tmp_path: Path) -> None:
     source = ClipSource("street/0", lambda: (CLIPS[0], None))
     (report,) = describe_clips([source], FakeDescriber(looks=True), tmp_path)
-    assert report.status == "failed" and "--frames" in report.error
+    assert report.status == "failed" and "--frames" in report.remedy
     (report,) = describe_clips([source], FakeDescriber(), tmp_path / "blind")
     assert report.status == "described"
 

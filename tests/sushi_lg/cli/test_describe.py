@@ -219,6 +219,27 @@ def test_one_damaged_clip_is_named_and_the_others_are_written(
     assert "1 described, 1 kept" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("clips", [1, 2])
+def test_results_of_other_tracks_have_one_remedy(
+    run_folder: Path, tmp_path: Path, clips: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["hall", "yard"][:clips]
+    words = (run_folder, "--frames", tmp_path / "videos", "--out", tmp_path / "out", "--frame-rate", "5")
+    assert run(*words) == 0
+    for name in names:
+        write_tracks(run_folder / "tracks" / f"{name}.txt", last=FRAMES - 1)
+    capsys.readouterr()
+    assert run(*words) == DATA
+    told = capsys.readouterr().err
+    path = tmp_path / "out" / "semantics" / "hall.json"
+    assert f"{path}: made from other tracks or pictures of hall" in told
+    assert told.count("fix: ") == 1 and "mend or leave out" not in told
+    assert "fix: remove this file to have the clip described anew, or choose another --out" in told
+    for name in names:
+        (tmp_path / "out" / "semantics" / f"{name}.json").unlink()
+    assert run(*words) == 0
+
+
 def test_a_broken_picture_fails_its_clip_or_is_passed_over(
     run_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
