@@ -32,6 +32,7 @@ from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
+from sushi_lg.graph.sums import segment_means
 from sushi_lg.graph.tracklets import Tracklets, in_groups
 from sushi_lg.host import free_to_look, rows_of
 from sushi_lg.structures import Detections
@@ -482,11 +483,11 @@ def _summary(detections: Detections, tracklets: Tracklets, overlap: Tensor) -> T
     # The lengths are right by construction, and the check of them would fail without tracklets; hence unsafe.
     return torch.stack(
         [
-            _segment_mean(score, tracklets.start),
+            segment_means(score, tracklets.start),
             torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True),
             torch.segment_reduce(score, "min", lengths=tracklets.length, unsafe=True),
-            _segment_mean(overlap[tracklets.order, 0], tracklets.start),
-            _segment_mean(overlap[tracklets.order, 1], tracklets.start),
+            segment_means(overlap[tracklets.order, 0], tracklets.start),
+            segment_means(overlap[tracklets.order, 1], tracklets.start),
         ]
     )
 
@@ -544,11 +545,6 @@ def node_features(
             ]
         columns += fit.weight[:, rows].log().unbind(0)
     return torch.stack(columns, dim=1)
-
-
-def _segment_mean(values: Tensor, start: Tensor) -> Tensor:
-    prefix = torch.cat([values.new_zeros(1, dtype=torch.float64), values.to(torch.float64).cumsum(0)])
-    return ((prefix[start[1:]] - prefix[start[:-1]]) / start.diff()).to(values.dtype)
 
 
 def _squash(values: Tensor) -> Tensor:

@@ -276,11 +276,12 @@ def _habit_sums(detections: Detections, tracklets: Tracklets, boxes: Tensor) -> 
 
 
 def _running(columns: list[Tensor]) -> Tensor:
-    """Return sums over all rows before each row, and over all."""
-    table = torch.cat(columns, dim=1)
-    sums = table.new_zeros(len(table) + 1, table.shape[1])
-    torch.cumsum(table, dim=0, out=sums[1:])
-    return sums
+    """Return (N + 1, C) sums over all rows before each row, and over all, of columns (N, c) that make up C."""
+    # Column by column: a GPU then adds each one up with many threads in a fixed order, not with one thread.
+    table = torch.cat([part.t() for part in columns])
+    sums = table.new_zeros(table.shape[0], table.shape[1] + 1)
+    torch.cumsum(table, dim=1, out=sums[:, 1:])
+    return sums.t().contiguous()
 
 
 def _window(sums: Tensor, start: Tensor, window: int, *, at_end: bool) -> Tensor:

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from sushi_lg.geometry import xyxy_to_cxcywh
+from sushi_lg.graph.sums import fractions, running_sums, segment_means
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.structures import Detections
 
@@ -37,11 +38,11 @@ def membership_features(detections: Detections, tracklets: Tracklets, overlap: T
     score, frame = detections.score[order], detections.frame[order]
     boxes = xyxy_to_cxcywh(detections.boxes_xyxy)[order]
 
-    prefix = torch.cat([score.new_zeros(1, dtype=torch.float64), score.to(torch.float64).cumsum(0)])
+    sums = running_sums(score)
     before = torch.maximum(low, position - _NEIGHBOURHOOD)
     after = torch.minimum(high, position + _NEIGHBOURHOOD + 1)
-    local = ((prefix[after] - prefix[before]) / (after - before)).to(score.dtype)
-    mean = ((prefix[start[1:]] - prefix[start[:-1]]) / start.diff()).to(score.dtype)
+    local = (fractions(sums[after] - sums[before]) / (after - before)).to(score.dtype)
+    mean = segment_means(score, start)
     # The lengths are right by construction, and the check of them would fail without tracklets; hence unsafe.
     best = torch.segment_reduce(score, "max", lengths=tracklets.length, unsafe=True)
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.geometry import to_camera_free, xyxy_to_cxcywh
+from sushi_lg.graph.sums import segment_means
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import OutputConfig
@@ -173,11 +174,10 @@ def keep_members(tracklets: Tracklets, probability: Tensor, config: OutputConfig
         config: thresholds.
     """
     kept = probability >= config.min_probability
-    count = torch.zeros(len(tracklets), device=kept.device).index_add(0, tracklets.member_of, kept.to(torch.float32))
-    total = torch.zeros(len(tracklets), device=kept.device).index_add(
-        0, tracklets.member_of, probability.to(torch.float32)
-    )
-    believed = (count >= config.min_length) & (total / tracklets.length >= config.min_mean_probability)
+    none = tracklets.length.new_zeros(len(tracklets))
+    count = none.index_add(0, tracklets.member_of, kept.to(torch.int64))
+    mean = segment_means(probability[tracklets.order], tracklets.start)
+    believed = (count >= config.min_length) & (mean >= config.min_mean_probability)
     return kept & believed[tracklets.member_of]
 
 
