@@ -22,7 +22,9 @@ from pathlib import Path
 
 from semantic.evaluation.wordnet import install_folder, read_wordnet
 from sushi_lg.errors import DataError
+from sushi_lg.perception.lock import locked
 
+_STAGED = ".staging-wordnet-"
 PACKAGES = ("wordnet-base", "wordnet-sense-index")
 # lexnames(5WN): number, name and part of speech (noun 1, verb 2, adjective 3, adverb 4)
 LEXICOGRAPHERS = (
@@ -50,21 +52,33 @@ def main(arguments: list[str]) -> int:
             print(f"no {tool} here: unzip what `python -m nltk.downloader wordnet` fetches to {folder}")
             return 1
     folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".staging-") as work:
+    try:
+        with locked(folder.parent, "wordnet"):
+            wrong = install(folder)
+    except DataError as error:  # another run of this is under way
+        wrong = str(error)
+    if wrong:
+        print(wrong)
+        return 1
+    print(f"WordNet 3.0 installed: {folder}")
+    return 0
+
+
+def install(folder: Path) -> str:
+    """Fetch WordNet into ``folder``, all or nothing; return what is wrong, or nothing. Call it with the lock held."""
+    for left in folder.parent.glob(f"{_STAGED}*"):  # of runs that were killed: while we hold the lock, no other works
+        shutil.rmtree(left, ignore_errors=True)
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=_STAGED) as work:
         staged = Path(work, "corpora", "wordnet")
         try:
             unpack(fetch(Path(work)), staged)
         except subprocess.CalledProcessError as error:
-            print(f"{' '.join(map(str, error.cmd))} failed:\n{error.stderr.strip()}")
-            return 1
+            return f"{' '.join(map(str, error.cmd))} failed:\n{error.stderr.strip()}"
         wrong = fault(Path(work))
-        if wrong:
-            print(wrong)
-            return 1
-        shutil.rmtree(folder, ignore_errors=True)
-        os.replace(staged, folder)
-    print(f"WordNet 3.0 installed: {folder}")
-    return 0
+        if not wrong:
+            shutil.rmtree(folder, ignore_errors=True)
+            os.replace(staged, folder)
+        return wrong
 
 
 def fetch(work: Path) -> list[Path]:

@@ -5,18 +5,22 @@ from __future__ import annotations
 import difflib
 import errno
 import functools
+import hashlib
 import logging
 import os
 import shutil
 import stat
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from sushi_lg.errors import DataError
 
 _JUNK_NAMES = frozenset({".ds_store", "__macosx", "thumbs.db", "desktop.ini"})
+_STAGED = ".staging-"
+_MOST_TRIES = 8
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
@@ -24,9 +28,10 @@ _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
 
-    A killed job or a full disk leaves the old file, or none, but never half a file. Parent folders are made. A link is
-    replaced by the file. Pipes, terminals and other character devices, and names of open files such as ``/dev/stdout``,
-    are never replaced: they get what was written when the block ends without an error.
+    A killed job or a full disk leaves the old file, or none, but never half a file. What a killed job had staged for
+    this path is removed when the path is written again. Parent folders are made. A link is replaced by the file. Pipes,
+    terminals and other character devices, and names of open files such as ``/dev/stdout``, are never replaced: they get
+    what was written when the block ends without an error.
 
     Raises:
         DataError: ``path`` is a folder, a disk or a socket.
@@ -37,13 +42,15 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
     # a stream lies where nobody keeps files: /dev, /proc
     folder = Path(tempfile.gettempdir()) if is_stream else target.parent
     folder.mkdir(parents=True, exist_ok=True)
+    # the temporary name tells the target, so that one who comes after a killed job knows what is left of it
+    key = hashlib.sha1(str(target.absolute() if is_stream else target.name).encode("utf-8", "surrogateescape"))
+    prefix = f"{_STAGED}{key.hexdigest()[:12]}-"
+    remove_abandoned(folder.glob(f"{prefix}*"))
     try:
-        handle, name = tempfile.mkstemp(dir=folder, prefix=".staging-", suffix=target.suffix)
+        staged, handle = _stage(folder, prefix, target.suffix)
     except OSError as error:
         # nobody asked for a file called .staging-
         raise OSError(error.errno, error.strerror, str(target)) from error
-    os.close(handle)
-    staged = Path(name)
     try:
         yield staged
         if is_stream:
@@ -57,6 +64,64 @@ def atomic_path(path: str | Path) -> Iterator[Path]:
             # the system names no file, or the temporary one
             raise OSError(error.errno, error.strerror, str(target)) from error
         raise
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _stage(folder: Path, prefix: str, suffix: str) -> tuple[Path, int | None]:
+    """Make a temporary file; return it, and the open file whose lock says that it is in use."""
+    for _ in range(_MOST_TRIES):
+        handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
+        if sys.platform == "win32":  # an open file can be neither locked and written nor renamed there
+            break
+        if _lock(handle) is not False and _is_file(handle, Path(name)):
+            return Path(name), handle
+        os.close(handle)  # another process took it for an abandoned one, between its making and its lock
+    else:
+        handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
+    os.close(handle)
+    return Path(name), None
+
+
+def remove_abandoned(paths: Iterable[Path]) -> None:
+    """Remove temporary files of processes that are gone; those in use are locked, and stay.
+
+    Args:
+        paths: Files and whatever else; only files that are called as ``atomic_path`` calls them are looked at.
+    """
+    if sys.platform == "win32":
+        return
+    for path in paths:
+        if not path.name.startswith(_STAGED):
+            continue
+        try:
+            handle = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
+        except OSError:  # gone, a link, a folder, or somebody else's
+            continue
+        try:
+            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle) and _is_file(handle, path):
+                path.unlink(missing_ok=True)
+        finally:
+            os.close(handle)
+
+
+def _lock(handle: int) -> bool | None:
+    """Lock an open file as long as it is open; return False if another holds it, None if nothing can be locked."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        return False if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK) else None
+    return True
+
+
+def _is_file(handle: int, path: Path) -> bool:
+    try:
+        return os.path.samestat(os.fstat(handle), path.lstat())
+    except OSError:
+        return False
 
 
 def _is_stream(target: Path) -> bool:

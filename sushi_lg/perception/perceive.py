@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from sushi_lg.appearance.camera_motion import is_static, write_camera
 from sushi_lg.appearance.protocol import Embedder
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import atomic_path, remove_abandoned
 from sushi_lg.data.frames import SKIP_REMEDY, FrameSource
 from sushi_lg.data.gallery import GalleryAbout, detections_key, find_gallery, write_gallery
 from sushi_lg.data.models import file_sha256
@@ -147,8 +147,7 @@ def perceive(
         resumed = 0
         if task.detector or task.embedder or task.camera:
             resumed = _make_parts(source, task, parts)
-            for staged in (p for p in folder.rglob(".staging-*") if p.is_file()):
-                staged.unlink()  # of a killed run; its name would never be used again
+            remove_abandoned(folder.rglob(".staging-*"))  # parts get other names, so nobody would write these again
             skipped = _skipped(parts)
         if task.detector is not None:
             _forget(path, folder, before)

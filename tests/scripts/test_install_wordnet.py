@@ -48,6 +48,7 @@ def test_without_lists_of_packages_fresh_ones_are_fetched_beside(
     script: ModuleType, calls: list[tuple[str, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(script, "fault", lambda root: "")
+    (tmp_path / "corpora" / ".staging-wordnet-killed" / "corpora").mkdir(parents=True)
     assert script.main([str(tmp_path)]) == 0
     assert [call[0] for call in calls] == ["apt-get", "apt-get", "apt-get", "dpkg-deb", "dpkg-deb"]
     assert all(any(word.startswith("-oDir::State::lists=") for word in call) for call in calls[1:3])

@@ -124,3 +124,54 @@ def test_the_output_of_a_program_that_is_a_pipe(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code, str(link)], capture_output=True, text=True, check=True)
     assert done.stdout == "new" and link.is_symlink()
+
+
+STAGE = """
+import sys, time
+from sushi_lg.data.files import atomic_path
+with atomic_path(sys.argv[1]) as staged:
+    staged.write_text('half')
+    print('staged', flush=True)
+    time.sleep(60)
+"""
+
+
+def start(path: Path) -> subprocess.Popen[str]:
+    """Return a process that is writing ``path``."""
+    process = subprocess.Popen([sys.executable, "-c", STAGE, str(path)], stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None and process.stdout.readline() == "staged\n"
+    return process
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="open files cannot be locked there")
+def test_what_a_killed_process_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    others = [".staging-mine.txt", ".staging-0123456789ab-mine", ".stagingx", "staging-b.txt", ".staging-folder"]
+    for name in others[:-1]:
+        (tmp_path / name).write_text("kept")
+    (tmp_path / others[-1]).mkdir()
+    processes = {"dead": start(tmp_path / "b.txt"), "another": start(tmp_path / "c.txt")}
+    for process in processes.values():
+        process.kill()
+        process.communicate()
+    alive = start(tmp_path / "b.txt")
+    try:
+        left = set(names(tmp_path)) - set(others)
+        assert len(left) == 2  # of b.txt that of the dead one is gone already, because another writes b.txt
+        write(tmp_path / "b.txt")
+        assert set(names(tmp_path)) == {*left, *others, "b.txt"}
+        write(tmp_path / "c.txt")
+        assert len(set(names(tmp_path)) - {*others, "b.txt", "c.txt"}) == 1
+    finally:
+        alive.kill()
+        alive.communicate()
+    write(tmp_path / "b.txt", "again")
+    assert set(names(tmp_path)) == {*others, "b.txt", "c.txt"}
+    assert (tmp_path / "b.txt").read_text() == "again"
+
+
+def test_two_threads_that_write_one_file_leave_each_others_alone(tmp_path: Path) -> None:
+    with atomic_path(tmp_path / "b.txt") as first:
+        first.write_text("first")
+        write(tmp_path / "b.txt", "second")
+        assert first.read_text() == "first"
+    assert (tmp_path / "b.txt").read_text() == "first" and names(tmp_path) == ["b.txt"]
