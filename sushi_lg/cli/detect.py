@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import Choice, OptionalDataOption, split_words
-from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell
+from sushi_lg.cli.common import Choice, JsonOption, OptionalDataOption, split_words, write_json
+from sushi_lg.cli.pictures import Looking, open_pictures, perceive_and_tell, skipped_to_json
 
 DEFAULT_DETECTOR = "yolox_nano"
 
@@ -36,6 +36,7 @@ def detect(
     frame_rate: Annotated[
         float | None, typer.Option(metavar="N", help="Frames per second; needed for image folders.")
     ] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Detect objects: writes DIR/<name>/det/<detector>.txt (MOTChallenge text) and seqinfo.ini, ready to be tracked.
 
@@ -60,7 +61,23 @@ def detect(
     from sushi_lg.detection.registry import load_detector
 
     network, calls = looking.load(load_detector, detector, prompt=prompt, min_score=settings.min_score)
+    found = []
     for source in opened:
         done = perceive_and_tell(source, out / source.name, network, looking, detect_calls=calls)
-        verb = "kept" if "detections" in done.reused else "wrote"
-        typer.echo(f"{verb} {done.folder / 'det' / done.detections}.txt")
+        path, is_kept = done.folder / "det" / f"{done.detections}.txt", "detections" in done.reused
+        typer.echo(f"{'kept' if is_kept else 'wrote'} {path}", err=str(json_file) == "-")
+        found.append(
+            {
+                "sequence": source.name,
+                "folder": str(done.folder),
+                "path": str(path),
+                "frames": done.frames,
+                "boxes": done.boxes,
+                "skipped": skipped_to_json(done.skipped),
+                "kept": is_kept,
+                "resumed": done.resumed,
+                "seconds": done.seconds,
+            }
+        )
+    if json_file is not None:
+        write_json(json_file, {"out": str(out), "detector": network.name, "sequences": found})

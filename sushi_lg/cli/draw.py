@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from sushi_lg.cli.common import JsonOption, write_json
 from sushi_lg.cli.pictures import nearest_name
 from sushi_lg.cli.progress import show_progress
 from sushi_lg.data.files import near_paths
@@ -45,6 +47,7 @@ def draw(
         Path | None, typer.Option(metavar="PATH", help="The same, by this sequence folder or ground-truth file.")
     ] = None,
     frame_rate: Annotated[float | None, typer.Option(metavar="N", help="Frames per second of image folders.")] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Draw trajectories on their pictures: boxes, numbers and tails in colours that stay; filled boxes are dashed.
 
@@ -76,12 +79,25 @@ def draw(
     if errors or truth:
         mistakes = _mistakes(tracks, table, truth or pictures, first, length, source)
     target = out or tracks.with_suffix(".errors.mp4" if mistakes else ".mp4")
+    began = time.perf_counter()
     with show_progress(source.name, length) as update:
         frames = _pictures(source, first, length, update)
         count = draw_video(frames, table, target, source.frame_rate, length=length, said=said, mistakes=mistakes)
+    is_quiet, trajectories = str(json_file) == "-", len(set(table.track_id.tolist()))
     if mistakes is not None:
-        typer.echo(mistakes.tell(length).split("so far:")[1].strip())
-    typer.echo(f"wrote {target} ({count} frames, {len(set(table.track_id.tolist()))} trajectories)")
+        typer.echo(mistakes.tell(length).split("so far:")[1].strip(), err=is_quiet)
+    typer.echo(f"wrote {target} ({count} frames, {trajectories} trajectories)", err=is_quiet)
+    if json_file is not None:
+        content = {
+            "video": str(target),
+            "tracks": str(stored),
+            "frames": count,
+            "boxes": len(table),
+            "trajectories": trajectories,
+            "mistakes": None if mistakes is None else mistakes.count(),
+            "seconds": time.perf_counter() - began,
+        }
+        write_json(json_file, content)
 
 
 def _range(tracks: Path, table: TrajectoryTable, frames: int) -> tuple[int, int]:

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import Choice, OptionalDataOption, split_words
+from sushi_lg.cli.common import Choice, JsonOption, OptionalDataOption, split_words, write_json
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
     locate,
     pictures_of,
     refuse_namesakes,
+    skipped_to_json,
     split_of,
     tell_reuse,
     tell_skipped,
@@ -45,6 +46,7 @@ def embed(
         Path | None,
         typer.Option(metavar="PATH", help="Where the pictures are: a video, or the folder that holds it."),
     ] = None,
+    json_file: JsonOption = None,
 ) -> None:
     """Describe how detections look: writes DIR/<sequence>.npy, one vector a row of the detection file.
 
@@ -81,6 +83,7 @@ def embed(
 
     pictures = [pictures_of(sequence, frames, looking.on_bad_image) for sequence in sequences]
     network, calls = looking.load(load_embedder, embedder)
+    found = []
     for sequence, path, source in zip(sequences, boxes, pictures, strict=True):
         table = read_table(path, on_bad_row=settings.on_bad_row.value, sequence_length=sequence.info.length)
         with show_progress(sequence.name, source.length) as update:
@@ -88,4 +91,20 @@ def embed(
         tell_reuse(sequence.name, ("the gallery",) if done.reused else (), done.resumed, source.length)
         tell_skipped(source, done.skipped)
         verb = "kept" if done.reused else "wrote"
-        typer.echo(f"{verb} {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)")
+        told = f"{verb} {done.path} ({done.boxes} vectors of {network.dim}, {done.seconds:.1f} s)"
+        typer.echo(told, err=str(json_file) == "-")
+        found.append(
+            {
+                "sequence": sequence.name,
+                "path": str(done.path),
+                "detections": str(path),
+                "boxes": done.boxes,
+                "skipped": skipped_to_json(done.skipped),
+                "kept": done.reused,
+                "resumed": done.resumed,
+                "seconds": done.seconds,
+            }
+        )
+    if json_file is not None:
+        about = {"embedder": network.name, "dim": network.dim}
+        write_json(json_file, {"out": str(out), **about, "sequences": found})

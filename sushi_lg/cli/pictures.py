@@ -244,9 +244,14 @@ def tell_reuse(name: str, reused: tuple[str, ...], resumed: int, frames: int) ->
         typer.echo(f"{name}: {resumed} of {frames} frames were done by a run that stopped", err=True)
 
 
+def skipped_to_json(skipped: Mapping[int, str]) -> dict[str, str]:
+    """Return why frames were left out, by their numbers from 1 on, as JSON has it."""
+    return {str(number + 1): reason for number, reason in sorted(skipped.items())}
+
+
 def tell_skipped(source: FrameSource, skipped: Mapping[int, str]) -> None:
     """Say which frames were left out."""
     if skipped:
         shown = "; ".join(f"{number + 1}: {reason}" for number, reason in list(skipped.items())[:_SHOWN])
         more = f"; and {len(skipped) - _SHOWN} more" if len(skipped) > _SHOWN else ""
-        typer.echo(f"note: {source.name}: {len(skipped)} of {source.length} frames left out: {shown}{more}")
+        typer.echo(f"note: {source.name}: {len(skipped)} of {source.length} frames left out: {shown}{more}", err=True)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from sushi_lg.cli.common import OptionalDataOption
+from sushi_lg.cli.common import JsonOption, OptionalDataOption, write_json
 from sushi_lg.cli.progress import show_progress
 from sushi_lg.errors import ConfigError
 
@@ -33,6 +34,7 @@ def report(
     pictures: Annotated[int, typer.Option("--pictures", metavar="N", help="Pictures inside the page, at most.")] = 300,
     rows: Annotated[int, typer.Option("--rows", metavar="N", help="Trajectories in the timeline, at most.")] = 6000,
     switches: Annotated[int, typer.Option("--switches", metavar="N", help="Identity switches shown, at most.")] = 200,
+    json_file: JsonOption = None,
 ) -> None:
     """Write a page about a run: scores, every trajectory, identity switches, levels, ceilings and what was said.
 
@@ -55,6 +57,7 @@ def report(
     from sushi_lg.inspection.report.page import absent_parts, write_report
     from sushi_lg.inspection.report.pictures import with_pictures
 
+    began = time.perf_counter()
     run = open_run(folder, data)
     words: dict[str, Words] = {}
     outdated = []
@@ -80,14 +83,31 @@ def report(
     shown = sum(len(part.trajectories) for part in made.sequences)
     partly = (("Error bars", "interval"), ("Pixels", "pictures"))
     partial = [(title, made.lacks[key]) for title, key in partly if key in made.lacks]
-    for titles, lack in [*absent_parts(made), *partial]:
+    lacking = [*absent_parts(made), *partial]
+    for titles, lack in lacking:
         typer.echo(f"not shown: {titles}. {lack.reason}", err=True)
         if lack.command:
             typer.echo(f"  see it with: {lack.command}", err=True)
     typer.echo(
         f"wrote {path} ({path.stat().st_size / 1e6:.2f} MB: {shown} trajectories, {len(made.switches)} identity "
-        f"switches, {made.num_pictures} pictures)"
+        f"switches, {made.num_pictures} pictures)",
+        err=str(json_file) == "-",
     )
+    if json_file is not None:
+        content = {
+            "page": str(path),
+            "bytes": path.stat().st_size,
+            "sequences": [part.name for part in made.sequences],
+            "trajectories": sum(part.num_trajectories for part in made.sequences),
+            "trajectories_shown": shown,
+            "switches": made.num_switches,
+            "switches_shown": len(made.switches),
+            "pictures": made.num_pictures,
+            "scores": {score.metric: score.value for score in made.scores},
+            "not_shown": [{"parts": titles, "reason": one.reason, "command": one.command} for titles, one in lacking],
+            "seconds": time.perf_counter() - began,
+        }
+        write_json(json_file, content)
 
 
 def _words(name: str, semantics: Semantics) -> Words:

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import enum
 import json
+import time
+from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import split_words
+from sushi_lg.cli.common import JsonOption, split_words, write_json
 from sushi_lg.cli.progress import show_progress
 from sushi_lg.errors import ConfigError
 
 if TYPE_CHECKING:
+    from sushi_lg.simulation.export import Exported
     from sushi_lg.simulation.scenes import Domain
     from sushi_lg.simulation.social.world import SocialDomain
 
@@ -41,6 +44,7 @@ def simulate(
     layout: Annotated[
         SequenceLayout, typer.Option(help="Whose files: MOTChallenge's, or BenSMOT's (social only).")
     ] = SequenceLayout.mot,
+    json_file: JsonOption = None,
 ) -> None:
     """Simulate people in scenes: writes sequences, their true descriptions, and a split file of each domain.
 
@@ -52,7 +56,12 @@ def simulate(
     if _SOCIAL in names:
         if len(names) > 1:
             raise ConfigError("social and other domains at once", "its settings are others; simulate it by itself")
-        _simulate_social(_social(overrides), out, split, sequences, seed, layout)
+        _write(
+            json_file,
+            out,
+            split,
+            [_simulate_social(_social(overrides), out, split, sequences, seed, layout, json_file)],
+        )
         return
     if layout is not SequenceLayout.mot:
         raise ConfigError(f"--layout {layout.value}: {', '.join(names)} have no interactions", "only social has")
@@ -60,29 +69,53 @@ def simulate(
 
     from sushi_lg.simulation.export import export_split
 
+    made = []
     for domain in wanted:
+        began = time.perf_counter()
         with show_progress(f"{domain.name} {split}", sequences * domain.frames) as update:
             exported = export_split(domain, out, split=split, sequences=sequences, seed=seed, done=update)
-        for one in exported:
-            typer.echo(f"{'kept' if one.reused else 'wrote'} {one.path}")
         listed = out / f"{domain.name}-{split}.txt"
         rows = listed.read_text(encoding="utf-8").splitlines()
-        typer.echo(f"wrote {listed} ({sum(not row.startswith('#') for row in rows)} sequences)")
+        count = sum(not row.startswith("#") for row in rows)
+        made.append(_tell(domain.name, exported, listed, count, time.perf_counter() - began, json_file))
+    _write(json_file, out, split, made)
 
 
 def _simulate_social(
-    domain: SocialDomain, out: Path, split: str, sequences: int, seed: int, layout: SequenceLayout
-) -> None:
+    domain: SocialDomain,
+    out: Path,
+    split: str,
+    sequences: int,
+    seed: int,
+    layout: SequenceLayout,
+    json_file: Path | None,
+) -> dict[str, Any]:
     from sushi_lg.simulation.social.export import export_social
 
+    began = time.perf_counter()
     with show_progress(f"{domain.name} {split}", sequences, "clips") as update:
         exported = export_social(
             domain, out, split=split, sequences=sequences, seed=seed, layout=layout.value, done=update
         )
-    for one in exported:
-        typer.echo(f"{'kept' if one.reused else 'wrote'} {one.path}")
     listed = out / f"{domain.name}-{split}.txt" if layout is SequenceLayout.mot else out / split
-    typer.echo(f"wrote {listed} ({sequences} sequences)")
+    return _tell(domain.name, exported, listed, sequences, time.perf_counter() - began, json_file)
+
+
+def _tell(
+    name: str, exported: Iterable[Exported], listed: Path, count: int, seconds: float, json_file: Path | None
+) -> dict[str, Any]:
+    """Say what was written of a domain; return the same as JSON values."""
+    is_quiet = str(json_file) == "-"
+    rows = [{"sequence": one.path.name, "path": str(one.path), "kept": one.reused} for one in exported]
+    for row in rows:
+        typer.echo(f"{'kept' if row['kept'] else 'wrote'} {row['path']}", err=is_quiet)
+    typer.echo(f"wrote {listed} ({count} sequences)", err=is_quiet)
+    return {"domain": name, "listed": str(listed), "sequences": rows, "seconds": seconds}
+
+
+def _write(json_file: Path | None, out: Path, split: str, made: list[dict[str, Any]]) -> None:
+    if json_file is not None:
+        write_json(json_file, {"out": str(out), "split": split, "domains": made})
 
 
 def _social(overrides: list[str]) -> SocialDomain:

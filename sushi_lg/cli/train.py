@@ -5,12 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import time
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from sushi_lg.cli.common import OverridesArgument
+from sushi_lg.cli.common import JsonOption, OverridesArgument, write_json
 from sushi_lg.cli.early import refuse_absent, refuse_unknown_keys
 from sushi_lg.errors import ConfigError
 
@@ -23,6 +24,7 @@ def train(
     data: Annotated[Path | None, typer.Option(metavar="ROOT", help="Folder that holds the data sets.")] = None,
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Run folder; runs/<name of the settings>.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the newest checkpoint in DIR.")] = False,
+    json_file: JsonOption = None,
 ) -> None:
     """Train a tracker: writes checkpoints, metrics.jsonl and at the end weights.safetensors to DIR.
 
@@ -46,9 +48,10 @@ def train(
     from sushi_lg.training.trainer import TrainConfig, Trainer
 
     settings = load_config(TrainConfig, source, None, [*(overrides or []), *([f"data='{data}'"] if data else [])])
+    began, is_quiet = time.perf_counter(), str(json_file) == "-"
     world = join_world(settings.device)
     try:
-        reporter = _reporter(world.is_first)
+        reporter = _reporter(world.is_first, is_quiet=is_quiet)
         trainer = Trainer(settings, folder, world, reporter, resume)
         if world.is_first:
             save_config(settings, folder / "config.yaml")
@@ -60,11 +63,24 @@ def train(
         world.leave()
     if not world.is_first:
         return
+    if json_file is not None:
+        paths = {"weights": outcome.weights, "checkpoint": outcome.checkpoint}
+        content = {
+            "out": str(folder),
+            **{name: None if path is None else str(path) for name, path in paths.items()},
+            "finished": outcome.finished,
+            "iterations": outcome.iteration,
+            "parameters": sum(parameter.numel() for parameter in trainer.tracker.parameters()),
+            "sequences": len(trainer.data_names),
+            "scores": outcome.scores,
+            "seconds": time.perf_counter() - began,
+        }
+        write_json(json_file, content)
     if outcome.signal is not None:
         typer.echo(f"stopped after {outcome.iteration} iterations; saved {outcome.checkpoint}", err=True)
         typer.echo(f"go on with: sushi-lg train --resume --out {folder}", err=True)
         raise typer.Exit(128 + outcome.signal)
-    typer.echo(f"wrote {outcome.weights}")
+    typer.echo(f"wrote {outcome.weights}", err=is_quiet)
 
 
 class _Silent:
@@ -83,8 +99,11 @@ class _Silent:
 class _Plain(_Silent):
     """Lines only: for log files and pipes."""
 
+    def __init__(self, *, is_quiet: bool) -> None:
+        self._is_quiet = is_quiet
+
     def line(self, text: str) -> None:
-        typer.echo(text)
+        typer.echo(text, err=self._is_quiet)
         sys.stdout.flush()
 
 
@@ -120,8 +139,10 @@ class _Live(_Silent):
         self._bar.stop()
 
 
-def _reporter(is_first: bool) -> _Silent:
+def _reporter(is_first: bool, *, is_quiet: bool) -> _Silent:
+    """Return who tells how it goes; on standard error where standard output is for machines."""
     if not is_first:
         logging.getLogger("sushi_lg").setLevel(logging.ERROR)
         return _Silent()
-    return _Live() if sys.stdout.isatty() and os.environ.get("TERM") != "dumb" else _Plain()
+    is_live = sys.stdout.isatty() and os.environ.get("TERM") != "dumb" and not is_quiet
+    return _Live() if is_live else _Plain(is_quiet=is_quiet)

@@ -55,6 +55,15 @@ class Mistakes:
         self.hold_frames = max(hold_frames, 1)
         self._frames = {kind: events.of(kind).frame for kind in EventKind}
 
+    def count(self) -> dict[str, int]:
+        """Return how many there are of each kind."""
+        kinds = {
+            "false_positives": EventKind.FALSE_POSITIVE,
+            "misses": EventKind.MISS,
+            "switches": EventKind.SWITCH,
+        }
+        return {name: len(self._frames[kind]) for name, kind in kinds.items()}
+
     def tell(self, number: int) -> str:
         """Return the counts of a frame and of all frames up to it."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -175,3 +176,20 @@ def test_what_cannot_be_compared(walk: Path, capsys: pytest.CaptureFixture[str])
     assert "no ground truth" in capsys.readouterr().err
     assert run("draw", walk / "run", folder / "walk.mp4") == 3
     assert f"such as {tracks(walk)}" in capsys.readouterr().err
+
+
+def test_json(walk: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = walk / "data" / "walk"
+    assert run("draw", tracks(walk), folder / "walk.mp4", "--truth", folder, "--json", "-") == 0
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert said.pop("seconds") > 0
+    assert said == {
+        "video": str(walk / "run" / "tracks" / "walk.errors.mp4"),
+        "tracks": str(tracks(walk)),
+        "frames": LENGTH,
+        "boxes": 18,
+        "trajectories": 4,
+        "mistakes": {"false_positives": 2, "misses": 8, "switches": 1},
+    }
+    assert "wrote" in told.err

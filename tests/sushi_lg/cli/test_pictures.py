@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -91,7 +92,7 @@ def test_track_folders_of_images(
     assert run(*words) == DATA
     assert "000004.png" in capsys.readouterr().err
     assert run(*words, "on_bad_image=skip") == 0
-    assert "note: one: 1 of 20 frames left out: 4: an empty file" in capsys.readouterr().out
+    assert "note: one: 1 of 20 frames left out: 4: an empty file" in capsys.readouterr().err
     assert {path.name for path in Path("runs/track-default-one/tracks").glob("*.txt")} == {"one.txt", "two.txt"}
 
 
@@ -363,3 +364,24 @@ def test_memory_is_planned_for_videos_too(
     assert not (tmp_path / "a").exists()  # refused before the work
     assert run("track", video, "--weights", weights, "--out", tmp_path / "a", "--memory", "64GB") == 0
     assert "memory: about" in capsys.readouterr().err
+
+
+def test_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures, found = write_images(tmp_path / "one", moving_squares(20)), tmp_path / "found"
+    (pictures / "000004.png").write_bytes(b"")
+    words = [pictures, "--out", found, "--frame-rate", "5", "on_bad_image=skip", "--json", "-"]
+    for is_kept in (False, True):
+        assert run("detect", *words) == 0
+        told = capsys.readouterr()
+        said = json.loads(told.out)
+        (one,) = said["sequences"]
+        assert (said["out"], said["detector"], one["kept"]) == (str(found), "squares", is_kept)
+        assert one["path"] == str(found / "one" / "det" / "squares.txt") and "000004" not in told.out
+        assert (one["frames"], one["boxes"], one["skipped"]) == (20, 57, {"4": "an empty file"})
+    galleries = tmp_path / "galleries"
+    assert run("embed", found / "one", "--out", galleries, "on_bad_image=skip", "--json", tmp_path / "said.json") == 0
+    said = json.loads((tmp_path / "said.json").read_text())
+    (one,) = said["sequences"]
+    assert (said["embedder"], one["path"], one["boxes"]) == ("hsv", str(galleries / "one.npy"), 57)
+    assert said["dim"] == np.load(galleries / "one.npy").shape[1] and one["seconds"] > 0 and not one["kept"]
+    assert one["skipped"] == {"4": "an empty file"}

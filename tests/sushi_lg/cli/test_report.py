@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
@@ -117,3 +118,14 @@ def test_what_is_wrong_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "--weak 2.0: a probability" in capsys.readouterr().err
     assert run("report", tmp_path, "--pictures", "-1") == 4
     assert "--pictures -1 is below 0" in capsys.readouterr().err
+
+
+def test_json(tracked: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run("report", tracked, "--no-replay", "--rows", 1, "--json", "-") == 0
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert said["page"] == str(tracked / "report.html") and said["bytes"] == (tracked / "report.html").stat().st_size
+    assert said["sequences"] == ["walk"] and said["trajectories"] > said["trajectories_shown"] == 1
+    assert 0 < said["scores"]["HOTA"] <= 100 and said["seconds"] > 0
+    commands = {one["command"].split()[1] for one in said["not_shown"] if one["command"]}
+    assert {"describe", "study"} <= commands and "wrote" in told.err

@@ -99,3 +99,15 @@ def test_interrupted_it_saves_and_says_how_to_go_on(config: Path, tmp_path: Path
     assert process.returncode == 128 + signal.SIGTERM, error
     assert f"go on with: sushi-lg train --resume --out {out}" in error
     assert list((out / "checkpoints").glob("step_*.json"))
+
+
+def test_json(config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    out = tmp_path / "run"
+    words = ("train", "--config", config, "--data", tmp_path / "data", "--out", out, "max_iterations=2", "--json", "-")
+    assert run(*words) == 0
+    told = capsys.readouterr()
+    said = json.loads(told.out)
+    assert said["weights"] == str(out / "weights.safetensors") and Path(said["checkpoint"]).is_file()
+    assert (said["finished"], said["iterations"], said["sequences"], said["scores"]) == (True, 2, 2, {})
+    assert said["parameters"] > 100 and said["seconds"] > 0
+    assert "loss" in told.err
