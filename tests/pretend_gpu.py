@@ -194,6 +194,16 @@ def pretend_gpu() -> Iterator[PretendedGpu]:
         ) = before
 
 
+@contextmanager
+def some_gpu() -> Iterator[PretendedGpu | None]:
+    """Yield None where there is a real GPU, else pretend one."""
+    if torch.cuda.is_available():
+        yield None
+        return
+    with pretend_gpu() as gpu:
+        yield gpu
+
+
 def _enter_no_grad(self: Any) -> None:
     self._instead = torch.set_grad_enabled(False) if self.mode else None
     self._before = self._instead.prev if self._instead is not None else None
@@ -217,13 +227,14 @@ class _Calls(TorchFunctionMode):
             device = kwargs.pop("device", None)
             if args and isinstance(args[0], OnGpu):
                 made: Tensor = args[0]
-            elif args and isinstance(args[0], list | tuple) and _device_parts(args[0]):
-                raise HostMixedWithDevice(f"{func.__name__} of a list of device tensors waits for every one")
+            elif args and isinstance(args[0], list | tuple):
+                numbers = tree_map(_looked_at, args[0])
+                made = func(numbers, *args[1:], **kwargs)
             else:
                 made = func(*args, **kwargs)
-            return made if device is None else made.to(device)
+            return made if device is None else _moved(Tensor.to, (made, device), {})
         if func is Tensor.new_tensor and isinstance(args[0], OnGpu):
-            return torch.tensor(args[1], dtype=kwargs.get("dtype", args[0].dtype)).to(GPU)
+            return _moved(Tensor.to, (torch.tensor(args[1], dtype=kwargs.get("dtype", args[0].dtype)), GPU), {})
         if func in _WHERE and isinstance(args[0], OnGpu):
             return _WHERE[func]
         if func in _MOVES and isinstance(args[0], Tensor):
@@ -294,9 +305,12 @@ def _run(func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         # The formulas of gradients ask for zeros where C++ takes the gradient to be.
         by_formula = _in_backward and name != "_to_copy" and len(here) == len(tensors)
         on_gpu = by_formula or torch.device(kwargs["device"]).type == "cuda"
-        kwargs = {**kwargs, "device": torch.device("cpu")}
-        if "pin_memory" in kwargs:
-            kwargs["pin_memory"] = False
+        if on_gpu:
+            kwargs = {
+                **kwargs,
+                "device": torch.device("cpu"),
+                **({"pin_memory": False} if "pin_memory" in kwargs else {}),
+            }
     _check(name, args, tensors, here)
     _note(name, args, kwargs, tensors, here)
     plain_args, plain_kwargs = tree_map(_inner, (args, kwargs))
@@ -322,6 +336,13 @@ def _check(name: str, args: tuple[Any, ...], tensors: list[Tensor], here: list[O
     if not here or len(here) == len(tensors) or name in _BETWEEN:
         return
     hosts = [value for value in tensors if not isinstance(value, OnGpu)]
+    if name in _INDEXING and isinstance(args[0], OnGpu):  # positions may come from the host, with a copy
+        positions = [value for value in tree_flatten(args[1])[0] if isinstance(value, Tensor)]
+        if any(not isinstance(value, OnGpu) for value in positions):
+            _wait(f"{name} by positions of the host")
+        hosts = [value for value in hosts if not any(value is one for one in positions)]
+    if not hosts:
+        return
     if name in _ELEMENTWISE and all(value.dim() == 0 for value in hosts):
         return
     shapes = [tuple(value.shape) for value in hosts]
@@ -367,5 +388,8 @@ def _place() -> str:
     return "nowhere"
 
 
-def _device_parts(values: Any) -> bool:
-    return any(isinstance(value, OnGpu) for value in tree_flatten(values)[0])
+def _looked_at(value: Any) -> Any:
+    if not isinstance(value, OnGpu):
+        return value
+    _wait("tensor of a device tensor")
+    return value.inner.item()

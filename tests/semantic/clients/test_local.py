@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from numpy.typing import NDArray
+from pretend_gpu import pretend_gpu
 from tiny_mllm import save_tiny
 
 from semantic.bensmot.vocabulary import LABELS
@@ -425,3 +426,14 @@ def test_a_gpu_answers_in_half_precision(folders: dict[str, Path]) -> None:
         assert client.device.type == "cuda" and client._network.dtype == torch.bfloat16
         assert not any(reply.error for reply in client.ask(mixed()))
         assert not next(client.ask([question("q", statements=("P1 talks to P2.",))])).error
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a real GPU")
+def test_nothing_stays_behind_on_the_host(folders: dict[str, Path]) -> None:
+    for folder in folders.values():
+        client = LocalClient(str(folder), LocalSettings(device="cpu"))
+        with pretend_gpu():
+            client.device = torch.device("cuda:0")
+            client._network.to(client.device)
+            assert not any(reply.error for reply in client.ask(mixed()))
+            assert not next(client.ask([question("q", statements=("P1 talks to P2.",))])).error

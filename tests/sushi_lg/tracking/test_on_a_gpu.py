@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
-from pretend_gpu import PretendedGpu, pretend_gpu
+from pretend_gpu import pretend_gpu, some_gpu
 
 from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.structures import Detections
@@ -21,15 +20,6 @@ from sushi_lg.training.objective import LossConfig, objective
 from sushi_lg.training.sampling import Batch
 
 DEVICE = torch.device("cuda:0")
-
-
-@contextmanager
-def some_gpu() -> Iterator[PretendedGpu | None]:
-    if torch.cuda.is_available():
-        yield None
-        return
-    with pretend_gpu() as gpu:
-        yield gpu
 
 
 def shipped() -> HierarchicalTracker:
