@@ -19,7 +19,7 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from semantic.bensmot.vocabulary import surface
+from semantic.bensmot.vocabulary import is_symmetric, surface
 from semantic.describers.protocol import Pictures
 from semantic.structures import Clip, Interaction, Semantics, Sentence, Track
 from sushi_lg.data.files import atomic_path
@@ -62,7 +62,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
     path = Path(path)
     acts, mutual = each_once(semantics.interactions)
     of_acts = [_act_strip(clip, act) for act in acts]
-    of_people = [_Strip(_spread(track.frame), (track.track_id,)) for track in clip.tracks]
+    of_people = [_Strip(_spread(_detected(track)), (track.track_id,)) for track in clip.tracks]
     if pictures is not None:
         _cut_out(clip, pictures, [*of_acts, *of_people])
     captions = {caption.track_id: caption for caption in semantics.captions}
@@ -125,7 +125,8 @@ def each_once(interactions: Iterable[Interaction]) -> tuple[list[Interaction], s
 
 def _act(clip: Clip, act: Interaction, strip: _Strip, is_mutual: bool) -> dict[str, Any]:
     return {
-        "is_mutual": is_mutual,
+        # of what two people necessarily do to each other, the other direction goes without saying
+        "is_mutual": is_mutual and not is_symmetric(act.label),
         "active": _person(act.active),
         "passive": _person(act.passive),
         "phrase": surface(act.label),
@@ -137,13 +138,24 @@ def _act(clip: Clip, act: Interaction, strip: _Strip, is_mutual: bool) -> dict[s
 
 
 def _act_strip(clip: Clip, act: Interaction) -> _Strip:
-    """Choose frames in which both can be seen; where they never are, frames of either."""
-    first, second = (
-        track.frame[(track.frame >= act.first_frame) & (track.frame <= act.last_frame)]
-        for track in (clip.track(act.active), clip.track(act.passive))
+    """Choose frames in which both were detected; where they never were, frames with boxes of both, or of either."""
+    first, second = clip.track(act.active), clip.track(act.passive)
+
+    def within(frames: NDArray[np.int64]) -> NDArray[np.int64]:
+        return frames[(frames >= act.first_frame) & (frames <= act.last_frame)]
+
+    choices = (
+        within(np.intersect1d(_detected(first), _detected(second))),
+        within(np.intersect1d(first.frame, second.frame)),
+        within(np.union1d(first.frame, second.frame)),
     )
-    both = np.intersect1d(first, second)
-    return _Strip(_spread(both if len(both) else np.union1d(first, second)), (act.active, act.passive))
+    return _Strip(_spread(next((one for one in choices if len(one)), choices[-1])), (act.active, act.passive))
+
+
+def _detected(track: Track) -> NDArray[np.int64]:
+    """Return the frames of the boxes that were detected; of all where none was: a filled box may show nobody."""
+    seen = track.frame[~track.is_interpolated]
+    return seen if len(seen) else track.frame
 
 
 def _spread(frames: NDArray[np.int64]) -> tuple[int, ...]:

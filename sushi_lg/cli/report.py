@@ -112,7 +112,7 @@ def report(
 
 def _words(name: str, semantics: Semantics) -> Words:
     """Return what was said about a sequence in records of the report's own."""
-    from semantic.bensmot.vocabulary import surface
+    from semantic.bensmot.vocabulary import is_symmetric, surface
     from semantic.page import each_once
     from sushi_lg.inspection.report.records import Act, Said, Words
 
@@ -133,7 +133,7 @@ def _words(name: str, semantics: Semantics) -> Words:
                 phrase=surface(act.label),
                 probability=act.probability,
                 span=(act.first_frame, act.last_frame),
-                is_mutual=act in mutual,
+                is_mutual=act in mutual and not is_symmetric(act.label),
             )
             for act in acts
         ),

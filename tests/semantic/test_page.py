@@ -119,13 +119,43 @@ def test_people_who_are_never_seen_together_are_shown_apart(clip: Clip, tmp_path
     assert sum(tag == "img" for tag, _ in page.tags) == 3 + 3 + 3 + 2
 
 
+def both_ways(label: str, second: tuple[int, int] = (5, 14)) -> Semantics:
+    acts = (Interaction(1, 2, label, 0.8, 5, 14, "rules"), Interaction(2, 1, label, 0.8, *second, "rules"))
+    return Semantics("town/1", (), acts, ())
+
+
 def test_what_holds_both_ways_is_shown_once(clip: Clip, tmp_path: Path) -> None:
-    acts = (Interaction(1, 2, "talk.v.01", 0.8, 5, 14, "rules"), Interaction(2, 1, "talk.v.01", 0.8, 5, 14, "rules"))
-    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), acts, ()), None).read_text())
-    assert page.text.count("talk.v.01") == 1 and "and the other way round" in page.text
-    later = (acts[0], Interaction(2, 1, "talk.v.01", 0.8, 15, 19, "rules"))
-    page = Page(write_page(tmp_path / "p.html", clip, Semantics("town/1", (), later, ()), None).read_text())
-    assert page.text.count("talk.v.01") == 2 and "the other way round" not in page.text
+    page = Page(write_page(tmp_path / "p.html", clip, both_ways("pass.v.01"), None).read_text())
+    assert page.text.count("pass.v.01") == 1 and "and the other way round" in page.text
+    page = Page(write_page(tmp_path / "p.html", clip, both_ways("pass.v.01", (15, 19)), None).read_text())
+    assert page.text.count("pass.v.01") == 2 and "the other way round" not in page.text
+
+
+def test_of_what_people_do_with_each_other_the_other_way_round_goes_without_saying(clip: Clip, tmp_path: Path) -> None:
+    page = Page(write_page(tmp_path / "p.html", clip, both_ways("handshake.n.01"), None).read_text())
+    assert page.text.count("handshake.n.01") == 1 and "the other way round" not in page.text
+
+
+def test_pictures_of_people_are_of_detected_boxes(clip: Clip, tmp_path: Path) -> None:
+    """A filled box is where somebody should be; who stands in front of it may be all there is to see."""
+
+    def filled(track: Track, frames: Iterable[int]) -> Track:
+        return dataclasses.replace(track, is_interpolated=np.isin(track.frame, list(frames)))
+
+    one, two, seven = clip.tracks
+    changed = (filled(one, range(3, 20)), filled(two, range(5, 14)), filled(seven, (28, 29)))
+    hidden = dataclasses.replace(clip, tracks=changed)
+    pictures = Grey()
+    write_page(tmp_path / "p.html", hidden, Semantics("town/1", (), (), ()), pictures)
+    assert {frame for frame in pictures.asked if frame < 14} == {0, 1, 2}
+    assert {frame for frame in pictures.asked if frame >= 28} == {28, 29}, (
+        "who was never detected is shown all the same"
+    )
+    act = Interaction(1, 2, "talk.v.01", 0.8, 5, 29, "rules")
+    hidden = dataclasses.replace(clip, tracks=(filled(one, range(5, 16)), filled(two, range(17, 30)), seven))
+    pictures = Grey()
+    write_page(tmp_path / "p.html", hidden, Semantics("town/1", (), (act,), ()), pictures)
+    assert 16 in pictures.asked, "the only frame in which both were detected"
 
 
 def test_numbers_can_be_read_on_every_colour() -> None:

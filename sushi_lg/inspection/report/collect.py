@@ -5,6 +5,7 @@ Everything here is made of tables and records; pixels come later (``pictures``),
 
 from __future__ import annotations
 
+import functools
 import json
 import platform
 import shlex
@@ -376,11 +377,14 @@ def _with_scenes(run: Run, words: Words) -> Words:
     def looks(track_ids: tuple[int, ...], first: int, last: int) -> tuple[Scene, ...]:
         inside = (table.frame >= first) & (table.frame <= last)
         frames = [table.frame[inside & (table.track_id == one)] for one in track_ids]
-        together = np.unique(frames[0])
-        for other in frames[1:]:
-            together = np.intersect1d(together, other)
-        if not len(together):
-            together = np.unique(np.concatenate(frames))
+        # a filled box may show nobody
+        detected = [table.frame[inside & ~table.is_interpolated & (table.track_id == one)] for one in track_ids]
+        choices = (
+            functools.reduce(np.intersect1d, map(np.unique, detected)),
+            functools.reduce(np.intersect1d, map(np.unique, frames)),
+            np.unique(np.concatenate(frames)),
+        )
+        together = next((one for one in choices if len(one)), choices[-1])
         # away from the ends of the time, where people are cut by the border
         chosen = sorted({int(together[int(share * len(together))]) for share in (0.25, 0.75)}) if len(together) else []
         return tuple(scene for frame in chosen if (scene := scenes.of_people(frame, track_ids)) is not None)

@@ -275,7 +275,7 @@ class Act:
         phrase: in words, such as ``talks to``.
         probability: that it holds, as far as its author can tell.
         span: frames it is drawn from.
-        is_mutual: whether it holds the other way round too; then only one of the two is there.
+        is_mutual: whether it holds the other way round too, and need not; then only one of the two is there.
         scenes: how it looks.
     """
 

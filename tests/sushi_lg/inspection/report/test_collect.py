@@ -9,11 +9,13 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import yaml
 from synthetic import write_world
 
 from sushi_lg.cli.app import main
+from sushi_lg.data.trajectory_io import read_trajectories, write_trajectories
 from sushi_lg.errors import DataError
 from sushi_lg.evaluation.results import evaluate_folder
 from sushi_lg.inspection.replay import open_run
@@ -201,6 +203,23 @@ def test_words_stand_at_their_trajectories(tracked: Path) -> None:
     (words,) = made.words
     assert words.acts[0].scenes and words.scenes[first] and not words.scenes[first][0].picture
     assert any(note.startswith("Nothing was said yet about two") for note in made.notes)
+
+
+def test_words_are_shown_at_detected_boxes(tracked: Path) -> None:
+    path = tracked / "tracks" / "one.parquet"
+    table = read_trajectories(path)
+    ids, counts = np.unique(table.track_id, return_counts=True)
+    first, second = (int(one) for one in ids[np.argsort(-counts)[:2]])
+    both = np.intersect1d(table.frame[table.track_id == first], table.frame[table.track_id == second])
+    filled = np.isin(table.track_id, [first, second]) & (table.frame != both[1])
+    changed = replace(
+        table, is_interpolated=filled, detection_index=np.where(filled, -1, np.maximum(table.detection_index, 0))
+    )
+    write_trajectories(path.with_suffix(".txt"), changed)
+    act = Act(first, second, "pass.v.01", "passes by", 0.8, (0, int(both[-1])))
+    said = Words(sequence="one", summary=(), captions={}, acts=(act,), author="rules")
+    made = collect(open_run(tracked), {"one": said}, with_replay=False)
+    assert [scene.frame for scene in made.words[0].acts[0].scenes] == [int(both[1])]
 
 
 def test_old_words_of_some_sequences_are_a_note(tracked: Path) -> None:
