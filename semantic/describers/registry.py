@@ -11,7 +11,7 @@ import importlib
 import inspect
 from collections.abc import Iterable, Iterator
 
-from semantic.describers.protocol import Describer
+from semantic.describers.protocol import Describer, Job
 from semantic.structures import Answer
 from sushi_lg.data.plugins import is_plugin, load_plugin
 from sushi_lg.errors import ConfigError
@@ -58,15 +58,19 @@ def load_describer(name: str, **options: object) -> Describer:
     return describer
 
 
-def _as_answers(_: Describer, answers: Iterable[Answer], __: object) -> Iterator[Answer]:
+def _as_answers(_: Describer, answers: Iterable[Answer], jobs: Iterable[Job]) -> Iterator[Answer]:
     """Yield the answers of a describer of the user's own.
 
     Raises:
-        ValueError: something else among them.
+        ValueError: something else among them, or one to a question that is not open.
     """
+    asked = {job.request.request_id for job in jobs}
     for answer in answers:
         if not isinstance(answer, Answer):
             raise ValueError(f"it gave a {type(answer).__name__}, not an Answer")
+        if answer.request_id not in asked:
+            raise ValueError(f"it answered {answer.request_id!r}, which was not asked or was answered before")
+        asked.remove(answer.request_id)
         yield answer
 
 

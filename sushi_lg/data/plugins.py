@@ -6,6 +6,7 @@ fails in it, now or later, is the user's to correct, and the message says where.
 
 from __future__ import annotations
 
+import difflib
 import hashlib
 import importlib
 import importlib.util
@@ -21,6 +22,7 @@ from types import ModuleType
 from typing import Any
 
 from sushi_lg.data.ahead import placed
+from sushi_lg.data.files import near_paths
 from sushi_lg.errors import ConfigError, SushiError
 
 Finish = Callable[..., Any]
@@ -31,8 +33,12 @@ _SAFE_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 
 
 def is_plugin(text: str) -> bool:
-    """Tell whether a name is ``FILE.py:NAME`` or ``package.module:NAME``."""
-    return _PLUGIN.fullmatch(text) is not None
+    """Tell whether a name is ``FILE.py:NAME`` or ``package.module:NAME``, or a Python file whose NAME was forgotten."""
+    return _PLUGIN.fullmatch(text) is not None or _is_nameless(text)
+
+
+def _is_nameless(text: str) -> bool:
+    return text.removesuffix(":").endswith(".py")
 
 
 def load_plugin(
@@ -57,6 +63,10 @@ def load_plugin(
     Raises:
         ConfigError: no such file, module or name; code that fails; an option it does not take; a member it lacks.
     """
+    if _is_nameless(text):
+        place = text.removesuffix(":")
+        there = ", ".join(f"{place}:{name}" for name in _own(_module(text, place))) or f"{place}:NAME, once it is there"
+        raise ConfigError(f"{text}: which class or function of it?", f"give {there}")
     match = _PLUGIN.fullmatch(text)
     assert match is not None, f"{text!r} is no plug-in; ask is_plugin first"
     module = _module(text, match["place"])
@@ -155,7 +165,8 @@ def _module(text: str, place: str) -> ModuleType:
             return importlib.import_module(place)
     path = Path(place).expanduser().resolve()
     if not path.is_file():
-        raise ConfigError(f"{text}: no file {path}", "check the path")
+        near = ", ".join(one.name for one in near_paths(path) if one.suffix == path.suffix)
+        raise ConfigError(f"{text}: no file {path}", f"did you mean {near}?" if near else "check the path")
     # a name of its own: a user's yolox.py must not stand in for somebody else's module
     name = f"_sushi_lg_plugin_{hashlib.sha256(str(path).encode()).hexdigest()[:16]}"
     if name in sys.modules:
@@ -178,8 +189,17 @@ def _member(text: str, module: ModuleType, name: str) -> Callable[..., Any]:
     if callable(found):
         made: Callable[..., Any] = found
         return made
-    own = [key for key, value in vars(module).items() if callable(value) and not key.startswith("_")]
-    raise ConfigError(f"{text}: no class or function {name} there", f"there are {', '.join(own) or 'none'}")
+    own = _own(module)
+    near = difflib.get_close_matches(name, own, n=1)
+    hint = f"did you mean {near[0]}? " if near else ""
+    raise ConfigError(f"{text}: no class or function {name} there", f"{hint}there are {', '.join(own) or 'none'}")
+
+
+def _own(module: ModuleType) -> list[str]:
+    """Return the names of classes and functions of a module, without those it imports unless it has no others."""
+    public = {key: value for key, value in vars(module).items() if callable(value) and not key.startswith("_")}
+    own = [key for key, value in public.items() if getattr(value, "__module__", None) == module.__name__]
+    return own or list(public)
 
 
 def _parameters(text: str, make: Callable[..., Any]) -> tuple[list[str], bool]:

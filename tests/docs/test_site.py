@@ -104,10 +104,10 @@ def test_every_table_of_the_results_says_how_it_is_made() -> None:
         assert f"(results.md#{anchor})" in reproduce, f"docs/reproduce.md has no command for {heading!r}"
 
 
-def test_messages_are_shown_on_one_page_only() -> None:
-    """Blocks of ``console`` are made again by test_troubleshooting.py, and not looked at by test_commands.py."""
+def test_messages_are_shown_where_they_are_made_again() -> None:
+    """By test_troubleshooting.py and test_own_parts.py; test_commands.py does not look at blocks of ``console``."""
     shown = {page.stem for page in pages() for block in blocks(page) if block.language == "console"}
-    assert shown <= {"troubleshooting"}
+    assert shown <= {"troubleshooting", "own_parts"}
     languages = {block.language for page in pages() for block in blocks(page)}
     assert languages <= {"bash", "console", "python", "yaml", "ini", "text"}, "commands stand in blocks of bash"
 

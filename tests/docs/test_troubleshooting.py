@@ -7,7 +7,6 @@ the mistake possible: it gets an empty folder with one good sequence, ``walk``, 
 from __future__ import annotations
 
 import contextlib
-import io
 import os
 import re
 import shlex
@@ -24,8 +23,8 @@ import numpy as np
 import pytest
 import torch
 from documented import ROOT
+from printed import assert_printed, documented, run
 
-from sushi_lg.cli.app import main
 from sushi_lg.data.files import warn_once
 from sushi_lg.data.video import write_video
 from sushi_lg.nn.appearance_encoder import AppearanceConfig
@@ -39,19 +38,7 @@ FRAMES, SIZE = 30, (320, 240)
 ROW = "1,1,10,10,20,40,0.9,-1,-1,-1\n"
 
 
-def documented() -> dict[str, list[tuple[str, str]]]:
-    """Return the commands below each heading, each with what it prints."""
-    found: dict[str, list[tuple[str, str]]] = {}
-    for section in re.split(r"^### ", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        heading, _, text = section.partition("\n")
-        block = re.search(r"^```console\n(.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-        assert block, f"{heading}: no message"
-        parts = re.split(r"^\$ (.*)\n", block[1], flags=re.MULTILINE)[1:]
-        found[heading] = list(zip(parts[::2], parts[1::2], strict=True))
-    return found
-
-
-DOCUMENTED = documented()
+DOCUMENTED = documented(PAGE)
 MISTAKES: dict[str, Callable[[], None]] = {}
 
 
@@ -103,25 +90,6 @@ def write_sequence(folder: Path) -> None:
             if f == frame:
                 picture[60:140, x : x + 30] = (0, 60 * i, 255 - 60 * i)
         cv2.imwrite(str(folder / "img1" / f"{frame:06d}.jpg"), picture)
-
-
-def run(words: list[str]) -> tuple[int, str]:
-    """Run a verb in this process; return its exit code and all it prints, in its order."""
-    printed = io.StringIO()
-    with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed), pytest.raises(SystemExit) as stop:
-        main(words)
-    return int(stop.value.code or 0), printed.getvalue()
-
-
-def normalised(text: str) -> str:
-    """Return text as the page shows it: paths from here or from home, no spaces at the ends of lines."""
-    text = text.replace(str(Path.home()), "~").replace(f"{Path.cwd()}{os.sep}", "")
-    return "\n".join(line.rstrip() for line in text.strip("\n").splitlines())
-
-
-def assert_printed(expected: str, printed: str) -> None:
-    pattern = ".*".join(re.escape(part) for part in normalised(expected).split("..."))
-    assert re.fullmatch(pattern, normalised(printed), re.DOTALL), f"the page says\n{expected}\nit prints\n{printed}"
 
 
 def test_every_mistake_of_the_page_is_made() -> None:

@@ -45,13 +45,15 @@ def part(tmp_path: Path) -> str:
     return str(tmp_path / "mine.py")
 
 
-@pytest.mark.parametrize("text", ["mine.py:Part", "a/b c.py:Part", "package.module:make", "~/x.py:_Part"])
+@pytest.mark.parametrize(
+    "text", ["mine.py:Part", "a/b c.py:Part", "package.module:make", "~/x.py:_Part", "a.py", "a.py:"]
+)
 def test_is_a_plugin(text: str) -> None:
     assert is_plugin(text)
 
 
 @pytest.mark.parametrize(
-    "text", ["yolox_nano", "C:\\models\\a.onnx", "yolox_custom=a.onnx", "a.py", "mine.py:", "timm:vit-small", "a b:C"]
+    "text", ["yolox_nano", "C:\\models\\a.onnx", "yolox_custom=a.onnx", "a.pyc", "timm:vit-small", "a b:C"]
 )
 def test_is_no_plugin(text: str) -> None:
     assert not is_plugin(text)
@@ -82,7 +84,8 @@ def test_an_installed_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 @pytest.mark.parametrize(
     "name, message",
     [
-        ("Absent", "no class or function Absent.*Part"),
+        ("Absent", "no class or function Absent there\n  fix: there are Part, Nameless, greedy, broken, weightless$"),
+        ("Namless", "no class or function Namless there\n  fix: did you mean Nameless. there"),
         ("NUMBER", "no class or function NUMBER"),
         ("broken", "cannot be made .ZeroDivisionError"),
         ("Nameless", "'../part' cannot be the name of a file"),
@@ -91,6 +94,14 @@ def test_an_installed_module(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) ->
 def test_what_is_wrong_is_said(part: str, name: str, message: str) -> None:
     with pytest.raises(ConfigError, match="(?s)" + message):
         load_plugin(f"{part}:{name}", "part", ("name",), {})
+
+
+def test_a_file_alone_is_asked_for_a_name(part: str) -> None:
+    for text in (part, f"{part}:"):
+        with pytest.raises(ConfigError, match=rf"(?s)which class or function of it\?\n  fix: give {part}:Part, "):
+            load_plugin(text, "part", ("name",), {})
+    with pytest.raises(ConfigError, match=r"(?s)no file .*mien\.py\n  fix: did you mean mine\.py\?"):
+        load_plugin(part.replace("mine", "mien"), "part", ("name",), {})
 
 
 def test_what_is_missing_is_named(part: str) -> None:
