@@ -1,7 +1,8 @@
 """Answers on disk as they come: one line of JSON each, so that a killed run has lost none but the last.
 
 A failed request is a line, too. Lines that are no answers are passed over with a warning; an unfinished last line, as
-a kill leaves it, is cut off.
+a kill leaves it, is cut off. In memory is only where each answer stands: a run over thousands of clips has far more to
+say than to remember.
 """
 
 from __future__ import annotations
@@ -9,8 +10,10 @@ from __future__ import annotations
 import json
 import logging
 import math
+import os
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -37,32 +40,40 @@ class JobLog:
 
     def __init__(self, path: str | Path, others: Iterable[Path] = ()) -> None:
         self._path, self._others = Path(path), tuple(others)
-        self._answers: dict[str, Answer] = {}
-        self._errors: dict[str, Answer] = {}
+        # where the line of each request stands: file and byte
+        self._answers: dict[str, tuple[int, int]] = {}
+        self._errors: dict[str, tuple[int, int]] = {}
         self.failures: Counter[str] = Counter()
         self._file: BinaryIO | None = None
+        self._readers: list[BinaryIO] = []  # of the others, and last of our own
+        self._open = ExitStack()
 
     def __enter__(self) -> JobLog:
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        for other in self._others:
-            self._read(other)  # its last line may be being written
-        whole = self._read(self._path)
-        if self._path.is_file():
-            with self._path.open("r+b") as file:
-                file.truncate(whole)
-        self._file = self._path.open("ab")
+        self._path.touch()
+        with ExitStack() as opened:
+            for path in (*(other for other in self._others if other.is_file()), self._path):
+                self._readers.append(opened.enter_context(path.open("rb")))
+                whole = self._read(path)  # the last line of others may be being written
+            os.truncate(self._path, whole)
+            self._file = opened.enter_context(self._path.open("ab"))
+            self._open = opened.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._file is not None:
-            self._file.close()
-            self._file = None
+        self._open.close()
+        self._file, self._readers = None, []
 
     def answer(self, request_id: str) -> Answer | None:
         """Return the answer of a request, or its last failure; None where it was not asked."""
-        return self._answers.get(request_id) or self._errors.get(request_id)
+        place = self._answers.get(request_id, self._errors.get(request_id))
+        if place is None:
+            return None
+        number, start = place
+        self._readers[number].seek(start)
+        return _answer_of(json.loads(self._readers[number].readline()))
 
     def is_settled(self, request_id: str, attempts: int) -> bool:
         """Tell whether a request has an answer, or failed so often that it is not asked again."""
@@ -81,39 +92,38 @@ class JobLog:
             answer = replace(answer, scores=None, error=answer.error or "a probability that is no number")
         row = _row_of(request, answer)
         line = json.dumps(row, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+        start = self._file.tell()
         self._file.write(line.encode("ascii") + b"\n")
         self._file.flush()
         # what is used is what was written, so that a resumed run works with the same values
-        self._take(json.loads(line))
+        self._take(json.loads(line), start)
 
     def _read(self, path: Path) -> int:
-        """Remember the rows of a file; return the number of its bytes up to the end of the last whole line."""
+        """Note where the rows of the newest file stand; return its bytes up to the end of the last whole line."""
         whole = 0
-        if not path.is_file():
-            return whole
-        with path.open("rb") as file:
-            for number, line in enumerate(file, start=1):
-                if not line.endswith(b"\n"):
-                    break
-                whole += len(line)
-                try:
-                    self._take(json.loads(line))
-                except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
-                    logger.warning("%s:%d: not an answer, asked again (%s)", path, number, error)
+        for number, line in enumerate(self._readers[-1], start=1):
+            if not line.endswith(b"\n"):
+                break
+            try:
+                self._take(json.loads(line), whole)
+            except (ValueError, LookupError, TypeError, OverflowError, RecursionError) as error:
+                logger.warning("%s:%d: not an answer, asked again (%s)", path, number, error)
+            whole += len(line)
         return whole
 
-    def _take(self, row: Any) -> None:  # noqa: ANN401 - a JSON value
-        """Remember a row.
+    def _take(self, row: Any, start: int) -> None:  # noqa: ANN401 - a JSON value
+        """Note where a row of the newest file stands.
 
         Raises:
             ValueError, LookupError, TypeError, OverflowError: it is none.
         """
         answer = _answer_of(row)
+        place = (len(self._readers) - 1, start)
         if answer.error:
-            self._errors[answer.request_id] = answer
+            self._errors[answer.request_id] = place
             self.failures[answer.request_id] += 1
         else:
-            self._answers[answer.request_id] = answer
+            self._answers[answer.request_id] = place
 
 
 def _row_of(request: Request, answer: Answer) -> dict[str, Any]:
