@@ -56,7 +56,7 @@ def main() -> None:
 def default_step(detections: Detections) -> Callable[[], None]:
     """Return a step of the default recipe."""
     torch.manual_seed(0)
-    tracker = HierarchicalTracker(TrackerConfig()).train()
+    tracker = HierarchicalTracker(TrackerConfig()).train().to(detections.frame.device)
     optimiser = torch.optim.AdamW(tracker.parameters())
     batch = Batch(detections, (detections.identity >= 0).long(), detections.boxes_xyxy.clone())
 
@@ -72,13 +72,14 @@ def sushi_step(detections: Detections) -> Callable[[], None]:
     """Return a step of the published recipe."""
     torch.manual_seed(0)
     config = SushiConfig(window=FRAMES, levels=doubling_levels([2, 4, 8, 16, 32, 64]))
-    tracker = SushiTracker(config).train()
+    tracker = SushiTracker(config).train().to(detections.frame.device)
     optimiser = torch.optim.AdamW(tracker.parameters())
-    given = replace(detections, embedding=draw_embeddings(detections.identity, 64))
+    vectors = draw_embeddings(detections.identity.cpu(), 64)
+    given = replace(detections, embedding=vectors.to(detections.frame.device))
 
     def step() -> None:
         optimiser.zero_grad()
-        total = torch.zeros(())
+        total = torch.zeros((), device=given.frame.device)
         for result in tracker.run(given):
             identity = majority_identity(given, result.before)
             label = nearest_partner_labels(result.before, result.graph.edge_index, identity)

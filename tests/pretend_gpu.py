@@ -246,18 +246,19 @@ class _Calls(TorchFunctionMode):
             raise HostMixedWithDevice("NumPy of a device tensor")
         if func is Tensor.pin_memory:
             return args[0]
-        if func is Tensor.backward:
+        if func in (Tensor.backward, torch.autograd.grad):
+            outputs = tuple(args[0]) if isinstance(args[0], list | tuple) else (args[0],)
+            inputs = tuple(args[1]) if len(args) > 1 else ()
             with self, _backward():  # our own backward passes are Python that asks where it is
-                _engine_run_backward(
-                    (args[0],),
-                    (torch.ones_like(args[0]),),
-                    False,
-                    False,
-                    (),
+                return _engine_run_backward(
+                    outputs,
+                    tuple(map(torch.ones_like, outputs)),
+                    False,  # keep the graph
+                    False,  # gradients of gradients
+                    inputs,
                     allow_unreachable=True,
-                    accumulate_grad=True,
+                    accumulate_grad=not inputs,
                 )
-            return None
         return func(*args, **kwargs)
 
 

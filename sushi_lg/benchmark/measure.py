@@ -96,8 +96,9 @@ def measure(task: Task) -> dict[str, Any]:
 
     Returns:
         task, frames, detections, seconds, frames_per_second, detections_per_second, memory_before_mb, peak_memory_mb,
-        trajectories; host_waits, see ``count_waits``, or None where they were not counted (splits, long videos); and by
-        stage: seconds and, with ``roofline``, rates, bound and the share of the bound.
+        peak_gpu_memory_mb (of tensors; 0 without a GPU), trajectories; host_waits, see ``count_waits``, or None where
+        they were not counted (splits, long videos); and by stage: seconds and, with ``roofline``, rates, bound and the
+        share of the bound.
     """
     if task.threads:
         torch.set_num_threads(task.threads)
@@ -105,10 +106,13 @@ def measure(task: Task) -> dict[str, Any]:
     with tempfile.TemporaryDirectory() as folder:
         run, frames, detections = _prepare(task, tracker, Path(folder))
         before = _resident_mb()
+        on_gpu = torch.device(task.device).type == "cuda"
+        if on_gpu:
+            torch.cuda.reset_peak_memory_stats(task.device)
         best: tuple[float, StageClock] | None = None
         count, trajectories = 0, 0
         for _ in range(task.repeat):
-            wait = torch.cuda.synchronize if task.device == "cuda" else None
+            wait = torch.cuda.synchronize if on_gpu else None
             began = time.perf_counter()
             with measure_stages(wait) as clock:
                 count, trajectories = run()
@@ -117,6 +121,7 @@ def measure(task: Task) -> dict[str, Any]:
                 best = (seconds, clock)
         assert best is not None
         peak = peak_memory() / (1 << 20)
+        peak_gpu = torch.cuda.max_memory_allocated(task.device) / (1 << 20) if on_gpu else 0.0
         machine, work = None, {}
         if task.roofline:
             machine = measure_machine(task.device)
@@ -141,6 +146,7 @@ def measure(task: Task) -> dict[str, Any]:
         "detections_per_second": count / seconds,
         "memory_before_mb": before,
         "peak_memory_mb": peak,
+        "peak_gpu_memory_mb": peak_gpu,
         "machine": None if machine is None else asdict(machine),
         "host_waits": None if waits is None else waits.summary(),
         "stages": {name: _stage(value, work.get(name), machine) for name, value in clock.seconds.items()},

@@ -88,7 +88,8 @@ def _report(run: dict[str, Any]) -> str:
         f"{run['trajectories']} trajectories",
         f"  {run['seconds']:.2f} s, {run['frames_per_second']:.0f} frames/s, "
         f"{run['detections_per_second']:.0f} detections/s, peak memory {run['peak_memory_mb']:.0f} MB "
-        f"({run['memory_before_mb']:.0f} before)",
+        f"({run['memory_before_mb']:.0f} before)"
+        + (f", {run['peak_gpu_memory_mb']:.0f} MB on the GPU" if run["peak_gpu_memory_mb"] else ""),
     ]
     rows = []
     for name, found in sorted(run["stages"].items(), key=lambda item: -item[1]["seconds"]):
