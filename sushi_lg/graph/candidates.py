@@ -70,6 +70,36 @@ def successors_within_chunk(tracklets: Tracklets, frames: int, first_frame: Tens
     return low, torch.maximum(low, high)
 
 
+def within_band(
+    low: Tensor, high: Tensor, position: Tensor, least: Tensor, most: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Narrow ranges to the members that lie in a band, so that those outside are never listed.
+
+    In a crowd nobody is near most of the others: listing all would cost the square of their number in every frame.
+
+    Args:
+        low: (Q,) int64, start of each range.
+        high: (Q,) int64, its end; two ranges that overlap are the same one (all members of one frame, say).
+        position: (M,) float32 along some axis, of what the ranges number.
+        least: (Q,) float32, lowest position that is wanted.
+        most: (Q,) float32, highest.
+
+    Returns:
+        order: (M,) int64, all members, those of one range by position; and low, high: (Q,) int64 places in it.
+    """
+    edge = torch.zeros(len(position) + 1, dtype=torch.int64, device=low.device)
+    for ends in (low, high):
+        edge[torch.where(low < high, ends, 0)] = 1  # a member beside all ranges belongs to none of them
+    group = edge.cumsum(0)
+    key = (group[:-1] << 32) + _ordered(position)
+    key, order = torch.sort(key)
+    wanted = group[low] << 32
+    begin = torch.searchsorted(key, wanted + _ordered(least))
+    end = torch.searchsorted(key, wanted + _ordered(most), right=True)
+    begin = torch.minimum(torch.maximum(begin, low), high)
+    return order, begin, torch.minimum(torch.maximum(end, begin), high)
+
+
 def pair_blocks(low: Tensor, high: Tensor, block: int | None = None) -> Iterator[tuple[Tensor, Tensor]]:
     """List all pairs (node, member of its range) in blocks, ordered by node.
 
@@ -112,7 +142,14 @@ def _listed(low: Tensor, high: Tensor, total: Tensor, begin: int, end: int, coun
 
 
 def nearest_pairs(
-    low: Tensor, high: Tensor, cost: PairCost, k: int, block: int | None = None, *, keep: Keep | None = None
+    low: Tensor,
+    high: Tensor,
+    cost: PairCost,
+    k: int,
+    block: int | None = None,
+    *,
+    keep: Keep | None = None,
+    order: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor, int]:
     """Keep pairs that are among the K cheapest successors of one end or the K cheapest predecessors of the other.
 
@@ -123,6 +160,8 @@ def nearest_pairs(
         k: K.
         block: pairs listed at once; None = what suits the device.
         keep: chooses among the pairs found; None = all.
+        order: (M,) int64, the node at each place that the ranges count, see ``within_band``; None = they count nodes.
+            Only where looking is free.
 
     Returns:
         edge_index (2, E) sorted by (later, earlier), measured (E, C) as ``cost`` returned it, is_near (2, E) bool - row
@@ -130,17 +169,23 @@ def nearest_pairs(
         pairs with finite cost. Equal costs are ordered by the lower node number.
     """
     if not free_to_look(low):
+        assert order is None
         return _nearest_in_places(low, high, cost, k, block or GPU_BLOCK, keep)
     device, block = low.device, block or BLOCK
     kept: list[_Pairs] = []  # near their earlier node: final as soon as their block is done
     running: list[_Pairs] = []  # near their later node so far
     waiting, limit, considered = 0, 4 * block, 0
+    num_nodes = max(len(low), 1)
     for earlier, later in pair_blocks(low, high, block):
+        later = later if order is None else order[later]
         measured = cost(earlier, later)
         finite = torch.isfinite(measured[:, 0])
         pairs = (earlier, later, measured)
         if not bool(finite.all()):
             pairs = _select(pairs, finite)
+        if order is not None:  # ties go to the lower number, so rows stand in the order of numbers
+            rows = torch.argsort(pairs[0] * num_nodes + pairs[1])
+            pairs = (pairs[0][rows], pairs[1][rows], pairs[2][rows])
         considered += len(pairs[0])
         kept.append(_nearest(pairs, 0, k))
         running.append(_nearest(pairs, 1, k))
@@ -155,7 +200,6 @@ def nearest_pairs(
         kept, running = [nothing], [nothing]
     after, before = _joined(kept), _nearest(_joined(running), 1, k)
 
-    num_nodes = max(len(low), 1)
     key = torch.cat([after[1] * num_nodes + after[0], before[1] * num_nodes + before[0]])
     unique, inverse = torch.unique(key, return_inverse=True)
     measured = torch.cat([after[2], before[2]])
@@ -309,11 +353,7 @@ def _joined(parts: list[_Pairs]) -> _Pairs:
 
 def _rank_within(group: Tensor, value: Tensor) -> Tensor:
     """Return the 0-based rank of each row inside its group by value; equal values keep the order of the rows."""
-    # One sort instead of two: IEEE floats read as integers keep their order once negative ones are flipped.
-    bits = (value.to(torch.float32) + 0.0).contiguous()  # -0 becomes 0
-    bits = bits.view(torch.int32).to(torch.int64)
-    ordered = torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)
-    order = torch.sort((group << 32) + ordered, stable=True).indices
+    order = torch.sort((group << 32) + _ordered(value), stable=True).indices  # one sort instead of two
     sorted_group = group[order]
     position = torch.arange(len(group), device=group.device)
     is_first = torch.ones(len(group), dtype=torch.bool, device=group.device)
@@ -322,3 +362,10 @@ def _rank_within(group: Tensor, value: Tensor) -> Tensor:
     rank = torch.empty_like(position)
     rank[order] = position - group_start
     return rank
+
+
+def _ordered(value: Tensor) -> Tensor:
+    """Return int64 of 32 bits in the order of the numbers: as IEEE floats are, once negative ones are flipped."""
+    bits = (value.to(torch.float32) + 0.0).contiguous()  # -0 becomes 0
+    bits = bits.view(torch.int32).to(torch.int64)
+    return torch.where(bits < 0, bits ^ 0x7FFFFFFF, bits)

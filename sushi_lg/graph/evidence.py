@@ -10,6 +10,7 @@ Shapes: N detections, M tracklets, E edges, H velocity windows, K history offset
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
@@ -28,7 +29,7 @@ from sushi_lg.graph.appearance import (
     node_likeness,
     tracklet_looks,
 )
-from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap
+from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap, within_band
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
 from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
 from sushi_lg.graph.structures import LevelGraph, Rows
@@ -160,13 +161,29 @@ class EvidenceBuilder:
             eligible = rows_of(costs.takes_part, len(tracklets))
         low, high = successors_within_gap(tracklets, eligible, self.max_gap)
         eligible = eligible.clamp(max=len(tracklets) - 1)
+        # Most pairs of a crowd are ruled out by where they are, before anything else is measured.
+        vicinity = Vicinity.of(costs, self.max_gap) if free_to_look(low) and not tracklets.was_cut else None
 
         def cost(earlier: Tensor, later: Tensor) -> Tensor:
-            return costs(eligible[earlier], eligible[later])[:, None]
+            earlier, later = eligible[earlier], eligible[later]
+            if vicinity is None:
+                return costs(earlier, later)[:, None]
+            rows = torch.nonzero(vicinity.holds(earlier, later)).squeeze(1)
+            values = earlier.new_full((len(earlier), 1), torch.inf, dtype=torch.float32)
+            values[rows, 0] = costs(earlier[rows], later[rows])
+            return values
 
         with stage("candidates"), torch.no_grad():  # which pairs are asked about is nothing to learn from
+            order = None
+            if vicinity is not None and self.max_gap == 1:  # then a range is one frame
+                order, low, high = vicinity.narrow(low, high, eligible)
             pairs, measured, _, considered = nearest_pairs(
-                low, high, cost, self.num_neighbours, keep=lambda pairs, measured, is_near: is_near.all(dim=0)
+                low,
+                high,
+                cost,
+                self.num_neighbours,
+                keep=lambda pairs, measured, is_near: is_near.all(dim=0),
+                order=order,
             )
         edge_index = eligible[pairs]
 
@@ -336,6 +353,51 @@ class PairCosts:
                 (f"came as in its first {count} detections", self.start.velocity[window][later]),
             ):
                 yield name, displacement - velocity * gap[:, None]
+
+
+@dataclass(frozen=True)
+class Vicinity:
+    """How far away anybody can be who may follow: a quick test that no possible pair fails.
+
+    Attributes:
+        leaves: (M, 2) pixels, where each tracklet ends.
+        comes: (M, 2) pixels, where it begins.
+        reach: (M,) pixels that a successor without speed of its own can be away from ``leaves`` along an axis.
+        speed: (M,) pixels that its own speed adds for a predecessor.
+    """
+
+    leaves: Tensor
+    comes: Tensor
+    reach: Tensor
+    speed: Tensor
+
+    @staticmethod
+    def of(costs: PairCosts, max_gap: int) -> Vicinity:
+        """Return it for pairs at most ``max_gap`` frames apart; see ``PairCosts.motion`` for what it bounds."""
+        config, end, start = costs.config, costs.end, costs.start
+        gate = config.gate_base + config.gate_growth * math.sqrt(max_gap)
+        taller = math.exp(config.gate_size / 2)  # by which the mean height can exceed that of the earlier box
+        steps = torch.linalg.vector_norm(costs.path.diff(dim=1), dim=2)
+        drift = steps.amax(dim=1) if steps.shape[1] else steps.new_zeros(len(steps))
+        reach = gate * taller * end.boxes[:, 3] + (end.top_speed + drift[costs.tracklets.clip]) * max_gap
+        return Vicinity(
+            leaves=end.boxes[:, :2].contiguous(),
+            comes=start.boxes[:, :2].contiguous(),
+            reach=1.001 * reach + 0.1,  # for rounding
+            speed=1.001 * max_gap * start.top_speed,
+        )
+
+    def holds(self, earlier: Tensor, later: Tensor) -> Tensor:
+        """Return (P,) bool: neither coordinate is too far."""
+        away = (self.comes.index_select(0, later) - self.leaves.index_select(0, earlier)).abs_()
+        reach = self.reach.index_select(0, earlier) + self.speed.index_select(0, later)
+        return (away[:, 0] <= reach) & (away[:, 1] <= reach)
+
+    def narrow(self, low: Tensor, high: Tensor, eligible: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return ``within_band`` of ranges of one frame each; ranges count places in ``eligible``."""
+        reach = (self.reach + self.speed.max())[eligible] if len(eligible) else self.reach
+        x = self.leaves[eligible, 0]
+        return within_band(low, high, self.comes[eligible, 0], x - reach, x + reach)
 
 
 def _with_appearance(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from sushi_lg.geometry import paired_iou
-from sushi_lg.graph.candidates import pair_blocks
+from sushi_lg.graph.candidates import pair_blocks, within_band
 from sushi_lg.graph.tracklets import FRAME_SPAN
 from sushi_lg.host import free_to_look, rows_of, thinned
 from sushi_lg.structures import Detections
@@ -60,7 +60,13 @@ def find_overlaps(detections: Detections, least: float) -> tuple[Tensor, Contact
     largest = torch.full_like(key, -1)
     none = key.new_zeros(0)
     found = [(none, none, boxes.new_zeros(0))]
+    order = None
+    if free_to_look(boxes):
+        left, right = boxes[:, 0], boxes[:, 2]
+        widest = torch.zeros_like(left).scatter_reduce_(0, low, right - left, "amax")[low]
+        order, low, high = within_band(low, high, left, left - widest - 1, right + 1)
     for mine, other in pair_blocks(low, high):
+        other = other if order is None else order[other]
         different, mine, other = thinned(mine != other, mine, other)
         touching = (
             different
@@ -68,6 +74,9 @@ def find_overlaps(detections: Detections, least: float) -> tuple[Tensor, Contact
             & (torch.minimum(boxes[mine, 3], boxes[other, 3]) > torch.maximum(boxes[mine, 1], boxes[other, 1]))
         )
         touching, mine, other = thinned(touching, mine, other)
+        if order is not None:  # by (mine, other) again
+            rows = torch.argsort(mine * count + other)
+            touching, mine, other = touching[rows], mine[rows], other[rows]
         iou = paired_iou(boxes[mine], boxes[other]) * touching
         inner = torch.minimum(boxes[mine, 2:], boxes[other, 2:]) - torch.maximum(boxes[mine, :2], boxes[other, :2])
         area = (boxes[mine, 2:] - boxes[mine, :2]).prod(dim=1)

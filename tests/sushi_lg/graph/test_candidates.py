@@ -16,8 +16,10 @@ from sushi_lg.graph.candidates import (
     pair_blocks,
     successors_within_chunk,
     successors_within_gap,
+    within_band,
 )
 from sushi_lg.graph.tracklets import Tracklets
+from sushi_lg.host import free_to_look
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 
@@ -150,3 +152,49 @@ def test_mutual_nearest_is_that_of_enumeration(values: int | None) -> None:
     expected = [pair in neighbours[pair[0]] and pair in neighbours[pair[1]] for pair in pairs]
     assert mutual_nearest(edge_index, cost, 9, 3).tolist() == expected
     assert 0 < sum(expected) < len(pairs)
+
+
+def test_a_band_holds_what_lies_in_it() -> None:
+    generator = torch.Generator().manual_seed(0)
+    bounds = torch.tensor([0, 4, 4, 30, 31, 50])  # groups of 4, 0, 26, 1 and 19
+    position = torch.randn(50, generator=generator) * 10
+    position[7] = position[9]
+    group = torch.randint(5, (200,), generator=generator)
+    low, high = bounds[group], bounds[group + 1]
+    low[::17], high[::17] = 20, 20  # nothing, in the middle of a group
+    least = torch.randn(200, generator=generator) * 10
+    most = least + torch.rand(200, generator=generator) * 10 - 1  # some bands are empty
+    least[3], most[3] = position[7], position[7]
+    low[3], high[3] = 4, 30
+    order, begin, end = within_band(low, high, position, least, most)
+    assert order.sort().values.tolist() == list(range(50))
+    for query in range(200):
+        members = range(int(low[query]), int(high[query]))
+        wanted = [member for member in members if least[query] <= position[member] <= most[query]]
+        assert sorted(order[begin[query] : end[query]].tolist()) == wanted
+        assert begin[query] <= end[query]
+
+
+def test_no_band_around_nothing() -> None:
+    none, empty = torch.zeros(0), torch.zeros(0, dtype=torch.int64)
+    assert all(len(part) == 0 for part in within_band(empty, empty, none, none, none))
+
+
+@pytest.mark.parametrize("block", [7, None])
+def test_nearest_pairs_in_another_order_are_the_same(block: int | None) -> None:
+    generator = torch.Generator().manual_seed(0)
+    frame = torch.arange(20).repeat_interleave(6)
+    position = torch.randint(30, (120,), generator=generator).float()  # many ties
+    low, high = torch.searchsorted(frame, frame + 1), torch.searchsorted(frame, frame + 1, right=True)
+    if not free_to_look(low):
+        pytest.skip("a GPU lists everything")
+
+    def cost(earlier: torch.Tensor, later: torch.Tensor) -> torch.Tensor:
+        away = (position[earlier] - position[later]).abs()
+        return away.masked_fill(away > 8, torch.inf)[:, None]
+
+    plain = nearest_pairs(low, high, cost, 2, block)
+    order, begin, end = within_band(low, high, position, position - 8, position + 8)
+    banded = nearest_pairs(begin, end, cost, 2, block, order=order)
+    assert all(torch.equal(one, other) for one, other in zip(plain[:3], banded[:3], strict=True))
+    assert plain[3] == banded[3] > 100 and (end - begin).sum() < (high - low).sum()
