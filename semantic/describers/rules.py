@@ -36,9 +36,10 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # raised when answers to the same requests would differ
+VERSION = 2  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")
 NAMES = ("ids", "clothes")
+_LEAST_TOLD = 0.7  # a caption cannot say how sure it is
 _REMEMBERED = 32  # clips; they are asked about twice, first for summaries
 _TABLE_SCHEMA = "rules-interactions/1"
 _ROLES = ("active", "passive", "either")
@@ -282,7 +283,9 @@ class RulesDescriber:
             (subject,) = request.subjects
             mine = [one for one in analysis.encounters if subject in (one.active, one.passive)]
             path, legs = analysis.paths[subject], analysis.legs[subject]
-            sentence = caption_of(clip, path, legs, mine, analysis.attributes.get(subject, {}), names)
+            worn = analysis.attributes.get(subject, {})
+            kinds = {row.kind for row in self._rows if row.probability >= _LEAST_TOLD}
+            sentence = caption_of(clip, path, legs, mine, worn, names, kinds)
             return Answer(request.request_id, sentence.text, sentences=(sentence,))
         if request.kind == "pair":
             return self._pair(clip, request, analysis, names)

@@ -8,7 +8,7 @@ left out; where there is little, the caption is short.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -24,6 +24,7 @@ _SUFFIX_SHARE = 0.5  # of a leg, that has to be spent with somebody for the leg 
 _MOST_COMPANY = 2  # people named in one clause
 _MAIN_SHARE = 0.6  # of the time of all people, for something to be what people do
 _BRIEF = 1.0  # seconds
+_UNSAID = {"approach": "walks up to", "leave": "walks away from"}
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def caption_of(
     encounters: Sequence[Encounter],
     attributes: Mapping[str, str],
     names: Names,
+    told: Collection[str] = (),
 ) -> Sentence:
     """Return what one person wears and does.
 
@@ -94,8 +96,9 @@ def caption_of(
         encounters: all in which the person takes part.
         attributes: see ``sushi_lg.language.descriptions``; may be empty.
         names: of the others.
+        told: kinds of encounters that are said even where no leg is long enough to say them with.
     """
-    acts = _acts(path, legs, encounters, names)
+    acts = _acts(path, legs, encounters, names, told)
     subject = subject_of(attributes)
     while len(_told(subject, acts).split()) > MOST_WORDS and len(acts) > 1:
         acts.remove(min(acts, key=lambda act: (act.weight, -act.first)))
@@ -174,7 +177,9 @@ def encounter_text(encounter: Encounter, names: Names) -> str:
     return f"{who[0].upper()}{who[1:]} {verbs[encounter.kind]} {whom}."
 
 
-def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], names: Names) -> list[Act]:
+def _acts(
+    path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], names: Names, told: Collection[str]
+) -> list[Act]:
     acts = []
     mine = [one for one in encounters if path.track_id in (one.active, one.passive)]
     if path.enters:
@@ -186,9 +191,30 @@ def _acts(path: Path, legs: Sequence[Leg], encounters: Sequence[Encounter], name
         others = _company(mine, path, ("near", "stand"), path.first, path.last, 0.3)
         if others:
             acts.append(Act(f"is near {names.listed(others)}", path.first, path.last, others, 3.0))
+    for one in sorted(mine, key=lambda each: (each.first, each.passive)):
+        if one.kind in told and one.kind in _UNSAID:
+            _add_unsaid(acts, path, one, said, names)
     if path.exits:
         acts.append(Act(f"leaves the picture on the {path.exits}", path.last, path.last, (), 2.0))
     return _without_repetition(acts)
+
+
+def _add_unsaid(acts: list[Act], path: Path, one: Encounter, said: set[tuple[str, int]], names: Names) -> None:
+    """Add what an encounter is, in its place in time, where no leg has said it: the way was too short for one."""
+    other = one.passive
+    if one.active != path.track_id or (one.kind, other) in said:
+        return
+    middle = (one.first + one.last) / 2
+    place = next((k for k, act in enumerate(acts) if act.first <= middle <= act.last and act.first < act.last), None)
+    if place is not None and acts[place].text.startswith(("walks", "runs", "turns")) and other in acts[place].others:
+        return  # behind somebody, or with, is up to or away from as well
+    said.add((one.kind, other))
+    if place is None:
+        place = sum(act.last <= middle for act in acts)
+    elif one.kind == "leave":  # who stands near somebody came before that, and goes after it
+        place += 1
+    text = f"{_UNSAID[one.kind]} {names.of(other)}"
+    acts.insert(place, Act(text, one.first, one.last, (other,), one.seconds + 2.0))
 
 
 def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str, int]], names: Names) -> Act:
@@ -214,19 +240,18 @@ def _clause(path: Path, leg: Leg, mine: Sequence[Encounter], said: set[tuple[str
         named += behind
     # an encounter is told with the leg that it ends in, and once
     for kind, phrase in (("pass", "past"), ("approach", "up to"), ("leave", "leaving")):
-        met = sorted(
-            {
-                (one.distance, one.passive)
-                for one in mine
-                if one.kind == kind
+        distances: dict[int, float] = {}
+        for one in mine:
+            if (
+                one.kind == kind
                 and one.active == path.track_id
                 and leg.first <= (one.first + one.last) / 2 <= leg.last
                 and (kind, one.passive) not in said
                 and one.passive not in named
-            }
-        )[:_MOST_COMPANY]
-        if met:
-            ids = tuple(sorted(other for _, other in met))
+            ):
+                distances[one.passive] = min(one.distance, distances.get(one.passive, np.inf))
+        if distances:
+            ids = tuple(sorted(sorted(distances, key=lambda other: (distances[other], other))[:_MOST_COMPANY]))
             said.update((kind, other) for other in ids)
             words.append(f"{phrase} {names.listed(ids)}")
             named += ids

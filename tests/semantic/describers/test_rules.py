@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from walks import HEIGHT, WIDTH, along, ask, paint, toy_clip
 
+from semantic.describers.encounters import Encounter
 from semantic.describers.rules import RulesDescriber, load, read_table
+from semantic.describers.wording import Names, caption_of
 from semantic.pictures import ClipPictures, MemoryReader
 from semantic.structures import Answer, Clip, Request
 from sushi_lg.errors import ConfigError
@@ -82,6 +85,36 @@ def test_two_walk_together_also_when_one_is_a_child(rules: RulesDescriber) -> No
     answers = ask(rules, toy_clip(walks, seconds=6, tall={2: 0.6}))
     assert "walks to the right together with P2" in answers["P1"].text
     assert all("walk.v.01" in labels(answers["P1 P2"])[pair] for pair in ((1, 2), (2, 1)))
+
+
+def test_ways_too_short_for_a_leg_are_said_where_the_triplets_say_them(rules: RulesDescriber) -> None:
+    clip = toy_clip({1: along((0, 0.0, 5.0)), 2: along((0, 0.45, 5.0))})
+    seen = rules.analyse(clip, None)
+    path, legs, near = seen.paths[1], seen.legs[1], next(one for one in seen.encounters if one.kind == "stand")
+    assert len(legs) == 1
+    first, last = legs[0].first, legs[0].last
+    comes, goes = Encounter("approach", 1, 2, first, first + 3, 0.5), Encounter("leave", 1, 2, last - 3, last, 0.5)
+    from_other = Encounter("approach", 2, 1, first, first + 3, 0.5)
+    encounters = (near, goes, comes, replace(comes, last=first + 4), from_other)
+    names, kinds = Names({}, "ids"), {"approach", "leave"}
+
+    def said(some: Sequence[Encounter], told: Collection[str]) -> str:
+        return caption_of(clip, path, legs, some, {}, names, told).text
+
+    assert said(encounters, kinds) == "A person walks up to P2, then stands near P2, then walks away from P2."
+    assert said(encounters, {"leave"}) == "A person stands near P2, then walks away from P2."
+    assert said(encounters, ()) == "A person stands near P2."
+    answers = ask(rules, toy_clip({1: STANDS, 2: APPROACHES}))
+    assert answers["P2"].text.count("up to P1") == 1, "not again where a leg has said it"
+
+
+def test_who_is_passed_twice_is_named_once(rules: RulesDescriber) -> None:
+    clip = toy_clip({1: along((0, -2.2, 5.0), (6, 2.2, 5.0)), 2: along((0, 2.2, 5.6), (6, -2.2, 5.6))}, seconds=6)
+    seen = rules.analyse(clip, None)
+    passes = [one for one in seen.encounters if one.kind == "pass" and one.active == 1]
+    again = [*passes, *(replace(one, distance=one.distance + 0.1) for one in passes)]
+    text = caption_of(clip, seen.paths[1], seen.legs[1], again, {}, Names({}, "ids")).text
+    assert "past P2" in text and text.count("P2") == 1
 
 
 def test_two_who_stand_together_do_not_walk_meet_or_part(rules: RulesDescriber) -> None:
