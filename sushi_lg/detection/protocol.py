@@ -18,7 +18,8 @@ class FrameBoxes:
     """What a detector saw in one picture, most confident first.
 
     Attributes:
-        boxes_xyxy: (K, 4) float32, left, top, right, bottom in pixels, 0-based; may leave the picture.
+        boxes_xyxy: (K, 4) float32, left, top, right, bottom in pixels, 0-based, with left < right and top <
+            bottom; may leave the picture.
         score: (K,) float32, confidence in 0 .. 1.
     """
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from sushi_lg.data.models import FoundModel, Progress, find_model
 from sushi_lg.data.plugins import Finish, as_text, is_plugin, load_plugin
@@ -107,18 +108,36 @@ def _as_boxes(_: Detector, results: Iterable[FrameBoxes], prepared: Sequence[obj
     """Return what a detector of the user's own found, a list.
 
     Raises:
-        ValueError: not one FrameBoxes a picture, or boxes that do not fit their scores.
+        ValueError: not one FrameBoxes a picture, or one that holds what no FrameBoxes may; names the first such box.
     """
     listed = list(results)
     if len(listed) != len(prepared):
         raise ValueError(f"{len(listed)} results for {len(prepared)} pictures")
-    for one in listed:
+    for number, one in enumerate(listed):
         if not (hasattr(one, "boxes_xyxy") and hasattr(one, "score")):
             raise ValueError(f"it returned a {type(one).__name__}, not a FrameBoxes, for a picture")
         boxes, score = np.asarray(one.boxes_xyxy, np.float64), np.asarray(one.score, np.float64)
         if score.ndim != 1 or (boxes.shape != (len(score), 4) and (boxes.size or score.size)):
             raise ValueError(f"boxes_xyxy of shape {boxes.shape}, not (K, 4), with a score of shape {score.shape}")
+        _refuse_impossible(boxes.reshape(-1, 4), score, f"picture {number} of {len(listed)}")
     return listed
+
+
+def _refuse_impossible(boxes: NDArray[np.float64], score: NDArray[np.float64], where: str) -> None:
+    """Stop at the first (K, 4) box or (K,) score that no picture can have; a tracker would go on with it."""
+    left, top, right, bottom = boxes.T
+    for wrong, said in (
+        (~np.isfinite(boxes).all(axis=1), "has numbers that are not finite"),
+        (~((left < right) & (top < bottom)), "is not left, top, right, bottom with left < right and top < bottom"),
+    ):
+        if wrong.any():
+            first = int(wrong.argmax())
+            numbers = ", ".join(f"{value:g}" for value in boxes[first])
+            raise ValueError(f"{where}: box {first} ({numbers}) {said}")
+    wrong = ~((score >= 0) & (score <= 1))  # so that what is no number is wrong too
+    if wrong.any():
+        first = int(wrong.argmax())
+        raise ValueError(f"{where}: the score of box {first} is {score[first]:g}, not in 0 .. 1")
 
 
 _MEMBERS = ("name", "batch_size", "parallel")

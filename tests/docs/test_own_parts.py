@@ -30,6 +30,8 @@ CHANGED = {
         "return [self.boxes(difference, mask) for difference, mask in prepared]",
         "return self.boxes(*prepared[0])",
     ),
+    "sizes.py": ("my_detector.py", "(left, top, left + width, top + height)", "(left, top, width, height)"),
+    "percent.py": ("my_detector.py", "(min(contrast, 1.0),", "(100 * contrast,"),
     "wide.py": ("my_embedder.py", "dim = 12", "dim = 13"),
     "nan.py": ("my_embedder.py", "self.dim) - 110", "self.dim) * np.nan"),
     "stranger.py": ("my_describer.py", 'Answer(request.request_id, "none", scores=())', 'Answer("x", "none")'),

@@ -253,6 +253,40 @@ def test_boxes_have_to_fit_their_scores(tmp_path: Path) -> None:
         faulty_detector(tmp_path, found).detect(["a"])
 
 
+@pytest.mark.parametrize(
+    "boxes, score, message",
+    [
+        (
+            "[[5, 5, 9, 9], [340, 120, 24, 60]]",
+            "[.9, .8]",
+            r"picture 1 of 2: box 1 \(340, 120, 24, 60\) is not left, top",
+        ),
+        ("[[5, 120, 24, 60]]", "[.9]", r"box 0 \(5, 120, 24, 60\) is not left, top, right, bottom"),
+        ("[[5, 5, 5, 9]]", "[.9]", "left < right"),
+        ("[[5, 9, 8, 9]]", "[.9]", "top < bottom"),
+        ("[[5, 5, np.nan, 9]]", "[.9]", r"box 0 \(5, 5, nan, 9\) has numbers that are not finite"),
+        ("[[5, 5, np.inf, 9]]", "[.9]", "not finite"),
+        ("[[5, 5, 8, 9]] * 2", "[.9, 87]", r"picture 1 of 2: the score of box 1 is 87, not in 0 .. 1"),
+        ("[[5, 5, 8, 9]]", "[-.1]", "the score of box 0 is -0.1"),
+        ("[[5, 5, 8, 9]]", "[np.nan]", "the score of box 0 is nan"),
+    ],
+)
+def test_boxes_no_picture_can_have_are_refused(tmp_path: Path, boxes: str, score: str, message: str) -> None:
+    found = "from sushi_lg.detection.protocol import FrameBoxes as F\n"
+    found += "right = F(np.array([[-5.5, 3, 9, 900], [1, 1, 2, 2]], 'f4'), np.array([1.0, 0.0], 'f4'))\n"
+    found += f"def FOUND(p):\n    return [right, F(np.array({boxes}, 'f4'), np.array({score}, 'f4'))][: len(p)]"
+    detector = faulty_detector(tmp_path, found)
+    assert len(detector.detect(["a"])) == 1, "boxes may leave the picture, and a score may be 0 or 1"
+    with pytest.raises(ConfigError, match=message):
+        detector.detect(["a", "b"])
+
+
+def test_nobody_in_the_picture_is_no_mistake(tmp_path: Path) -> None:
+    found = "from sushi_lg.detection.protocol import FrameBoxes as F\n"
+    found += "def FOUND(p):\n    return [F(np.zeros((0, 4), 'f4'), np.zeros(0, 'f4')), F(np.array([]), np.array([]))]"
+    assert len(faulty_detector(tmp_path, found).detect(["a", "b"])) == 2
+
+
 def test_ctrl_c_and_a_lack_of_memory_stay_what_they_are(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         faulty_detector(tmp_path, "def FOUND(p):\n    raise KeyboardInterrupt").detect([])
