@@ -32,7 +32,7 @@ from semantic.requests import Origin, Plan, make_plan, origin_of, subject_reques
 from semantic.shortlist import Shortlist, load_shortlist
 from semantic.structures import Answer, Caption, Clip, Interaction, Request, Semantics, Sentence
 from sushi_lg import __version__
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import atomic_path, visible_files
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.perception.lock import locked
 
@@ -186,7 +186,7 @@ class _Maker:
         path = out / MANIFEST
         now: dict[str, Any] = {"schema": "describe/1", **self._about, "settings": self._settings}
         now = json.loads(json.dumps(now))
-        if path.is_file() and any((out / "semantics").glob("*.json")):
+        if path.is_file() and visible_files(out / "semantics", "*.json"):
             try:
                 before = json.loads(path.read_text(encoding="utf-8"))
             except ValueError as error:

@@ -28,6 +28,7 @@ from semantic.describers.kinematics import Leg, Path, find_paths, frame_at, legs
 from semantic.describers.protocol import Job, Pictures
 from semantic.describers.wording import Names, caption_of, encounter_text, summary_of
 from semantic.structures import Answer, Clip, Request, Sentence
+from sushi_lg.data.files import visible_files
 from sushi_lg.data.resources import configs_path
 from sushi_lg.errors import ConfigError, DataError
 
@@ -202,7 +203,7 @@ class RulesDescriber:
         self._rows, self._camera, self._descriptions = rows, camera, descriptions
         self._clothes, self._network, self._names = clothes, network, names
         self._analyses: deque[tuple[Clip, Pictures | None, Analysis]] = deque(maxlen=_REMEMBERED)
-        told = sorted(descriptions.rglob("*.jsonl")) if descriptions is not None else []
+        told = visible_files(descriptions, "**/*.jsonl") if descriptions is not None else []
         parts = [
             VERSION,
             rows,

@@ -13,7 +13,7 @@ import typer
 from sushi_lg.cli.common import JsonOption, write_json
 from sushi_lg.cli.pictures import nearest_name
 from sushi_lg.cli.progress import show_progress
-from sushi_lg.data.files import near_paths
+from sushi_lg.data.files import near_paths, visible_files
 from sushi_lg.errors import DataError
 
 if TYPE_CHECKING:
@@ -135,13 +135,13 @@ def _stored(tracks: Path) -> Path:
         DataError: a folder, or nothing there; names what may have been meant.
     """
     if tracks.is_dir():
-        found = sorted(path for place in (tracks, tracks / "tracks") for path in place.glob("*.parquet"))
+        found = sorted(path for place in (tracks, tracks / "tracks") for path in visible_files(place, "*.parquet"))
         said = f"name one of its files, such as {found[0]}" if found else "name a .parquet file of `sushi-lg track`"
         raise DataError(f"{tracks}: is a folder", said)
     path = tracks.with_suffix(".parquet")
     if path.is_file():
         return path
-    there = {one.stem: one for one in sorted(path.parent.glob("*.parquet"))}
+    there = {one.stem: one for one in visible_files(path.parent, "*.parquet")}
     near = [str(there[name]) for name in difflib.get_close_matches(path.stem, there, n=3)]
     if near:
         raise DataError(f"{path}: no such file", f"did you mean {', '.join(near)}?")

@@ -473,8 +473,10 @@ def _refuse_other_settings(folder: Path, settings: dict[str, Any]) -> None:
     """Stop where a folder holds results of other settings."""
     import yaml
 
+    from sushi_lg.data.files import visible_files
+
     path = folder / "config.yaml"
-    if not (path.exists() and any((folder / "tracks").glob("*.txt"))):
+    if not (path.exists() and visible_files(folder / "tracks", "*.txt")):
         return
     try:
         before = yaml.safe_load(path.read_text(encoding="utf-8"))

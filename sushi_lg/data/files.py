@@ -171,6 +171,11 @@ def near_paths(path: Path, most: int = 3) -> list[Path]:
     return [path.with_name(name) for name in difflib.get_close_matches(path.name, names, n=most)]
 
 
+def visible_files(folder: Path, pattern: str) -> list[Path]:
+    """Return what ``folder.glob(pattern)`` finds, sorted, without hidden files, such as those a killed job staged."""
+    return sorted(path for path in folder.glob(pattern) if not path.name.startswith("."))
+
+
 def is_junk(name: str) -> bool:
     """Tell whether a file name is litter of an operating system or an archiver (``.DS_Store``, ``._x.txt``, ...)."""
     return name.lower() in _JUNK_NAMES or name.startswith("._")

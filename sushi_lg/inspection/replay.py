@@ -19,6 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from sushi_lg.data.files import visible_files
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence, open_sequence
@@ -181,7 +182,7 @@ def open_run(folder: str | Path, data: str | Path | None = None) -> Run:
     """
     folder = Path(folder)
     path, settings = folder / CONFIG, run_settings(folder)
-    stored = {file.stem for file in (folder / "tracks").glob("*.parquet")}
+    stored = {file.stem for file in visible_files(folder / "tracks", "*.parquet")}
     found = {s.name: s for s in _sequences(path, settings, data) if s.name in stored}
     if not found:
         raise DataError(f"{folder / 'tracks'}: no results", "run `sushi-lg track` first")

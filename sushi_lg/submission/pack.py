@@ -12,6 +12,7 @@ from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from sushi_lg.data.files import visible_files
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import open_sequence
@@ -289,7 +290,7 @@ def _likeliest(path: Path, files: Mapping[str, bytes]) -> str:
 
 def _folder_of_results(results: Path) -> Path:
     for folder in (results / "tracks", results / "data", results):
-        if folder.is_dir() and any(folder.glob("*.txt")):
+        if folder.is_dir() and visible_files(folder, "*.txt"):
             return folder
     raise DataError(f"{results}: no <sequence>.txt in it, in tracks/ or in data/", "name the folder of the results")
 

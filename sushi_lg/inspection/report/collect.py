@@ -18,6 +18,7 @@ import numpy as np
 import yaml
 
 import sushi_lg
+from sushi_lg.data.files import visible_files
 from sushi_lg.data.frames import sequence_frames
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import Sequence
@@ -422,5 +423,5 @@ def _facts(run: Run) -> dict[str, str]:
 
 def _files(run: Run) -> dict[str, str]:
     kinds = ("tracks/*.txt", "tracks/*.parquet", "semantics/*.json", "ceilings.json", "config.yaml")
-    paths = [path for kind in kinds for path in sorted(run.folder.glob(kind))]
+    paths = [path for kind in kinds for path in visible_files(run.folder, kind)]
     return {path.relative_to(run.folder).as_posix(): file_sha256(path) for path in paths}

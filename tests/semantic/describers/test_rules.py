@@ -202,6 +202,9 @@ def test_descriptions_of_a_folder_are_taken_instead(tmp_path: Path) -> None:
     assert answers["P1"].text.startswith("A woman in an orange top stands")
     assert answers["P2"].text.startswith("A person stands")
     assert "outdoors" in answers["summary"].text and "outdoors" not in ask(load(), clip)["summary"].text
+    known = load(descriptions=tmp_path).fingerprint
+    (tmp_path / ".staging-0123456789ab-left.jsonl").write_text("{")
+    assert load(descriptions=tmp_path).fingerprint == known, "what a killed job had staged is no description"
 
 
 def test_people_are_called_by_their_clothes_on_request(tmp_path: Path) -> None:

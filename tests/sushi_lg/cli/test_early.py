@@ -133,12 +133,14 @@ def test_a_run_or_its_pictures_mistyped(world: Path, capsys: pytest.CaptureFixtu
     for name in ("walk", "stroll"):
         (tracks / f"{name}.parquet").touch()
         (tracks / f"{name}.txt").touch()
+    (tracks / ".staging-0123456789ab-left.parquet").touch()  # as a killed job leaves it
     Path("walk.mp4").touch()
     for words, hint in (
         (("run/tracks/wlak.parquet", "walk.mp4"), "did you mean run/tracks/walk.parquet?"),
         (("run/tracks/wlak.txt", "walk.mp4"), "did you mean run/tracks/walk.parquet?"),
         (("run/tracks/zebra", "walk.mp4"), "in run/tracks there are: stroll, walk"),
         (("rnu/tracks/walk.parquet", "walk.mp4"), "did you mean run/tracks/walk.parquet?"),
+        (("run", "walk.mp4"), "name one of its files, such as run/tracks/stroll.parquet"),
         (("run/tracks/walk.parquet", "wlak.mp4"), "did you mean walk.mp4?"),
     ):
         assert run("draw", *words) == 3

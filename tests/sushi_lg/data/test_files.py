@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import atomic_path, visible_files
 from sushi_lg.errors import DataError
 
 
@@ -128,7 +128,7 @@ def test_the_output_of_a_program_that_is_a_pipe(tmp_path: Path) -> None:
 
 STAGE = """
 import sys, time
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import atomic_path, visible_files
 with atomic_path(sys.argv[1]) as staged:
     staged.write_text('half')
     print('staged', flush=True)
@@ -175,3 +175,12 @@ def test_two_threads_that_write_one_file_leave_each_others_alone(tmp_path: Path)
         write(tmp_path / "b.txt", "second")
         assert first.read_text() == "first"
     assert (tmp_path / "b.txt").read_text() == "first" and names(tmp_path) == ["b.txt"]
+
+
+def test_hidden_files_are_not_found(tmp_path: Path) -> None:
+    (tmp_path / "deep").mkdir()
+    for name in ("b.txt", "a.txt", ".staging-0123456789ab-x.txt", ".a.txt", "a.csv", "deep/c.txt", "deep/.c.txt"):
+        (tmp_path / name).touch()
+    assert visible_files(tmp_path, "*.txt") == [tmp_path / "a.txt", tmp_path / "b.txt"]
+    assert visible_files(tmp_path, "**/*.txt") == [tmp_path / name for name in ("a.txt", "b.txt", "deep/c.txt")]
+    assert visible_files(tmp_path / "absent", "*") == []
