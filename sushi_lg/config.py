@@ -14,7 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,12 +28,15 @@ from sushi_lg.errors import ConfigError
 
 __all__ = [
     "MISSING",
+    "line_numbers",
     "load_config",
     "load_yaml",
     "nearest_key",
+    "parse_entry",
     "parts_of_key",
     "recipe_names",
     "recipe_path",
+    "refuse_value",
     "save_config",
 ]
 
@@ -61,9 +64,9 @@ def load_config(
     config = OmegaConf.structured(schema)
     for path in [recipe_path(recipe) if recipe is not None else None, config_file]:
         if path is not None:
-            _merge(config, load_yaml(path), "", _Source(config, Path(path), _line_numbers(Path(path))))
+            _merge(config, load_yaml(path), "", _Source(config, Path(path), line_numbers(Path(path))))
     for entry in dotlist:
-        _merge(config, _parse_entry(entry), "", _Source(config))
+        _merge(config, parse_entry(entry), "", _Source(config))
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
@@ -130,6 +133,32 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a mapping of keys to values", "write lines like 'key: value'")
     values = OmegaConf.to_container(loaded)
     return typing.cast(dict[str, Any], values)
+
+
+def refuse_value(full: str, value: object, hint: type, written: str | None = None) -> None:
+    """Stop where a setting cannot have a value, with what ``load_config`` would say.
+
+    Args:
+        full: The key, with what stands before its dots.
+        value: As ``parse_entry`` or ``load_yaml`` returns it.
+        hint: The type of the setting: bool, int or float.
+        written: The key with its file and line; None on the command line.
+
+    Raises:
+        ConfigError: a value of another type, or a number that is not finite.
+    """
+    key = full.rpartition(".")[2]
+    node = OmegaConf.structured(make_dataclass("_Setting", [(key, hint, MISSING)]))
+    _assign(node, key, value, written or full, _Source(node))
+
+
+def line_numbers(path: Path) -> dict[str, int]:
+    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}  # load_yaml says what is wrong
+    return dict(_lines_below(root, ""))
 
 
 def parts_of_key(key: str) -> list[str]:
@@ -256,8 +285,12 @@ def _without_none(hint: object) -> object:
     return hint
 
 
-def _parse_entry(entry: str) -> dict[str, Any]:
-    """Turn ``a.1.b=value`` into nested mappings."""
+def parse_entry(entry: str) -> dict[str, Any]:
+    """Turn ``a.1.b=value`` into nested mappings.
+
+    Raises:
+        ConfigError: not of that form, or no value.
+    """
     key, equals, text = entry.partition("=")
     parts = parts_of_key(key)
     if not equals or not all(parts):
@@ -293,15 +326,6 @@ def _dotted(key: str) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0]
-
-
-def _line_numbers(path: Path) -> dict[str, int]:
-    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}  # load_yaml says what is wrong
-    return dict(_lines_below(root, ""))
 
 
 def _lines_below(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,8 @@
 """What a command line tells before anything heavy is imported: a mistyped key needs no network to be found.
 
 The schemas of settings lie beside the networks they are of, and importing these takes seconds. So their source is read
-here, not run: names and types of fields, nothing else. Values, and files of settings, are for ``load_config``.
+here, not run: names and types of fields, nothing else. Values that have to be more than a number, or true or false, are
+for ``load_config``.
 """
 
 from __future__ import annotations
@@ -9,49 +10,83 @@ from __future__ import annotations
 import ast
 import functools
 import importlib.util
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import sushi_lg
 from sushi_lg.data.files import near_paths
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 
-# what may follow a key: fields by name, or anything at all below _ANY; None = a value
-Tree = dict[str, "Tree | None"]
+# what may follow a key: fields by name, or anything at all below _ANY; a type or None = a value, of any type for None
+Tree = dict[str, "Tree | type | None"]
 _ANY = "*"
+_CHECKED = {"bool": bool, "int": int, "float": float}
 
 
-def refuse_unknown_keys(overrides: Iterable[str], schema: str, more: Iterable[str] = ()) -> None:
-    """Stop where a ``key=value`` names no setting, as ``load_config`` would; what it cannot judge it lets pass.
+def refuse_settings(
+    overrides: Iterable[str],
+    schema: str,
+    more: Mapping[str, object] | None = None,
+    files: Iterable[Path] = (),
+) -> None:
+    """Stop at the first unknown key or mistyped number, as ``load_config`` would; what cannot be judged is let pass.
 
     Args:
-        overrides: The words of the command line.
+        overrides: The ``key=value`` words of the command line.
         schema: Dotted name of a dataclass of this package; its module is not imported.
-        more: Keys that are valid besides.
+        more: Keys that are valid besides, and their types.
+        files: YAML files of settings, in the order they are read.
 
     Raises:
-        ConfigError: an unknown key; names the nearest.
+        ConfigError: names the key, with file and line, and the nearest one.
     """
-    from sushi_lg.config import nearest_key, parts_of_key
+    from sushi_lg.config import line_numbers, load_yaml, parse_entry, parts_of_key
 
-    words = list(overrides)
-    if not words:
-        return
     module, _, name = schema.rpartition(".")
-    fields: Tree = {**_fields_of(module, name), **dict.fromkeys(more)}
-    for word in words:
-        here: Tree | None = fields
-        parts = parts_of_key(word.partition("=")[0])
-        for number, part in enumerate(parts):
-            if not here or not part:
-                break
-            if _ANY not in here and part not in here:
-                prefix = "".join(f"{one}." for one in parts[:number])
+    fields = dict(_fields_of(module, name))
+    if not fields:
+        return
+    for key, hint in (more or {}).items():
+        fields[key] = hint if isinstance(hint, type) and hint in _CHECKED.values() else None
+    for path in files:
+        _Judge(fields, path, line_numbers(path)).look(load_yaml(path), fields, "")
+    for word in overrides:
+        if all(parts_of_key(word.partition("=")[0])):  # what names no key is for those who read it
+            _Judge(fields).look(parse_entry(word), fields, "")
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Where settings were written (a file with the line of each key, or the command line), and all keys there are."""
+
+    fields: Tree
+    path: Path | None = None
+    lines: Mapping[str, int] = field(default_factory=dict)
+
+    def look(self, values: Mapping[Any, object], here: Tree, prefix: str) -> None:
+        """Stop at the first of ``values`` that cannot be, below a key whose full name with a dot is ``prefix``."""
+        from sushi_lg.config import nearest_key, refuse_value
+
+        for key, value in values.items():
+            name, full = str(key), f"{prefix}{key}"
+            written = f"{self.path}:{self.lines.get(full, 1)}: {full}" if self.path else full
+            if _ANY not in here and name not in here:
                 beside = [f"{prefix}{one}" for one in here]
                 raise ConfigError(
-                    f"{prefix}{part}: unknown key", nearest_key(f"{prefix}{part}", beside, list(_all_keys(fields, "")))
+                    f"{written}: unknown key", nearest_key(full, beside, list(_all_keys(self.fields, "")))
                 )
-            here = here.get(part, here.get(_ANY))
+            below = here.get(name, here.get(_ANY))
+            if isinstance(below, type):
+                if _ANY not in here and value is not None and not isinstance(value, Mapping):
+                    refuse_value(full, value, below, written)
+            elif below and isinstance(value, Mapping):
+                self.look(value, below, f"{full}.")
+            elif below and isinstance(value, list) and isinstance(inner := below.get(_ANY), dict):
+                for index, one in enumerate(value):
+                    if isinstance(one, Mapping):
+                        self.look(one, inner, f"{full}.{index}.")
 
 
 def refuse_absent(path: Path, remedy: str, *, may_be_file: bool = False) -> None:
@@ -88,7 +123,7 @@ def _all_keys(tree: Tree, prefix: str) -> Iterator[str]:
     for name, below in tree.items():
         full = f"{prefix}{'0' if name == _ANY else name}"
         yield full
-        if below:
+        if isinstance(below, dict):
             yield from _all_keys(below, f"{full}.")
 
 
@@ -115,12 +150,13 @@ def _fields_of(module: str, name: str) -> Tree:
     return {}
 
 
-def _below(annotation: ast.expr, module: str) -> Tree | None:
+def _below(annotation: ast.expr, module: str) -> Tree | type | None:
     """Return what may follow a field of this type."""
     if isinstance(annotation, ast.Name):
-        return _fields_of(module, annotation.id) or None
+        return _CHECKED.get(annotation.id) or _fields_of(module, annotation.id) or None
     if isinstance(annotation, ast.BinOp):  # X | None
-        return _below(annotation.left, module) or _below(annotation.right, module)
+        sides = (_below(annotation.left, module), _below(annotation.right, module))
+        return next((one for one in sides if isinstance(one, dict)), None)
     if isinstance(annotation, ast.Subscript):  # list[X], dict[str, X]
         inner = annotation.slice
         return {_ANY: _below(inner.elts[-1] if isinstance(inner, ast.Tuple) else inner, module)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
@@ -19,7 +19,7 @@ from sushi_lg.cli.common import (
     split_words,
     write_json,
 )
-from sushi_lg.cli.early import refuse_absent_weights, refuse_unknown_keys
+from sushi_lg.cli.early import refuse_absent_weights, refuse_settings
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -117,7 +117,8 @@ def track(
     is_published = recipe in ("sushi", "lgmot") or "window" in stated
     if config is not None:
         stated |= load_yaml(config)
-    _refuse_unknown(overrides, is_published=is_published)
+    files = [recipe_path(recipe), *([config] if config is not None else [])]
+    _refuse_settings(overrides, files, is_published=is_published)
     split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
@@ -364,9 +365,9 @@ def _planned(
     return plan.workers
 
 
-def _refuse_unknown(overrides: list[str], *, is_published: bool) -> None:
+def _refuse_settings(overrides: list[str], files: list[Path], *, is_published: bool) -> None:
     schema = "sushi_lg.tracking.sushi.SushiConfig" if is_published else "sushi_lg.tracking.recipe.TrackerConfig"
-    refuse_unknown_keys(overrides, schema, [one.name for one in fields(RunSettings)])
+    refuse_settings(overrides, schema, get_type_hints(RunSettings), files)
 
 
 def _read_settings(

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.cli.common import JsonOption, OverridesArgument, write_json
-from sushi_lg.cli.early import refuse_absent, refuse_unknown_keys
+from sushi_lg.cli.early import refuse_absent, refuse_settings
 from sushi_lg.errors import ConfigError
 
 
@@ -36,11 +36,10 @@ def train(
     if config is None and not (folder / "config.yaml").is_file():
         raise ConfigError(f"{folder}: holds no training", "name the --out of the run to go on with")
     source = config if config is not None else str(folder / "config.yaml")
-    from sushi_lg.config import load_config, load_yaml, recipe_path, save_config
+    from sushi_lg.config import load_config, recipe_path, save_config
 
     # what can be told without PyTorch, whose import takes seconds
-    load_yaml(recipe_path(source))
-    refuse_unknown_keys(overrides or [], "sushi_lg.training.trainer.TrainConfig")
+    refuse_settings(overrides or [], "sushi_lg.training.trainer.TrainConfig", files=[recipe_path(source)])
     if data is not None:
         refuse_absent(data, "--data ROOT names the folder that holds the data sets")
 

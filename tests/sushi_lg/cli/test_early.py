@@ -10,8 +10,8 @@ import pytest
 from called import run
 from synthetic import write_world
 
-from sushi_lg.cli.early import refuse_unknown_keys
-from sushi_lg.config import load_config
+from sushi_lg.cli.early import refuse_settings
+from sushi_lg.config import load_config, recipe_path
 from sushi_lg.errors import ConfigError
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.sushi import SushiConfig
@@ -32,6 +32,12 @@ MISTAKES = [
     "track world/one --recipe defualt",
     "track world/one --config nowhere.yaml",
     "track world/one --weights nowhere",
+    "track world/one min_score=abc",
+    "track world/one workers=many",
+    "track world/one --config wrong_key.yaml",
+    "track world/one --config wrong_value.yaml",
+    "train --config wrong_key.yaml",
+    "train --config train_default learning_rate=fast",
     "track world/one --detections nothing",
     "track world/one --detector yolox_nano",
     "track world/one --frame-rate 3",
@@ -69,6 +75,8 @@ def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     split = write_world(tmp_path / "world", ("one", "two"))
     (tmp_path / "world" / "three.txt").write_text(split.read_text() + "three\n")
     (tmp_path / "world" / "notes.txt").write_text("buy milk\n")
+    (tmp_path / "wrong_key.yaml").write_text("output:\n  min_lenght: 3\n")
+    (tmp_path / "wrong_value.yaml").write_text("levels:\n- max_gap: wide\n")
     monkeypatch.chdir(tmp_path)
     return tmp_path / "world"
 
@@ -103,13 +111,18 @@ def test_mistakes_are_answered_without_heavy_imports(world: Path) -> None:
         (TrainConfig, "train_default", "learning_rte=3"),
         (TrainConfig, "train_default", "tracker.levels.0.slto=x"),
         (TrainConfig, "train_default", "language.weihgt=3"),
+        (TrackerConfig, "default", "min_score=abc"),
+        (TrackerConfig, "default", "levels.0.max_gap=2.5"),
+        (TrackerConfig, "default", "min_score=.inf"),
+        (TrackerConfig, "default", "min_score='x"),
+        (TrainConfig, "train_default", "learning_rate=fast"),
     ],
 )
 def test_the_quick_answer_is_that_of_the_settings_themselves(schema: type, recipe: str, words: str) -> None:
     with pytest.raises(ConfigError) as slow:
         load_config(schema, recipe, None, [words])
     with pytest.raises(ConfigError) as quick:
-        refuse_unknown_keys([words], f"{schema.__module__}.{schema.__name__}")
+        refuse_settings([words], f"{schema.__module__}.{schema.__name__}")
     assert str(quick.value) == str(slow.value)
 
 
@@ -123,8 +136,30 @@ def test_what_may_be_right_is_let_pass() -> None:
         "=3",
         "a",
     ]
-    refuse_unknown_keys(words[:-1], "sushi_lg.tracking.recipe.TrackerConfig", ["workers"])
-    refuse_unknown_keys(["language.whatever.is.here=3"], "sushi_lg.tracking.recipe.NoSuchClass", ["language"])
+    refuse_settings(words[:-1], "sushi_lg.tracking.recipe.TrackerConfig", {"workers": int})
+    refuse_settings(["language.whatever.is.here=3"], "sushi_lg.tracking.recipe.NoSuchClass", {"language": str})
+
+
+@pytest.mark.parametrize(
+    ("schema", "recipe"),
+    [
+        (TrackerConfig, "default"),
+        (SushiConfig, "sushi"),
+        (SushiConfig, "lgmot"),
+        *((TrainConfig, f"train_{name}") for name in ("default", "guided")),
+        *((TrainConfig, f"studies/{name}") for name in ("dancetrack_odd", "without_mot17", "mot17_seeds")),
+    ],
+)
+def test_files_of_settings(schema: type, recipe: str, tmp_path: Path) -> None:
+    name = f"{schema.__module__}.{schema.__name__}"
+    refuse_settings([], name, files=[recipe_path(recipe)])
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(recipe_path(recipe).read_text().replace("{}", "") + "\nnokey: 3\n")
+    with pytest.raises(ConfigError) as slow:
+        load_config(schema, wrong)
+    with pytest.raises(ConfigError, match=r"wrong.yaml:\d+: nokey: unknown key") as quick:
+        refuse_settings([], name, files=[wrong])
+    assert str(quick.value) == str(slow.value)
 
 
 def test_a_run_or_its_pictures_mistyped(world: Path, capsys: pytest.CaptureFixture[str]) -> None:
