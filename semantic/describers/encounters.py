@@ -36,7 +36,8 @@ MUTUAL: tuple[Kind, ...] = ("together", "stand", "near", "linger", "reach", "cla
 """Kinds that hold both ways; they are listed once, the smaller track id first.
 
 ``stand``: near each other, nobody walks. Within that: ``linger``: an arm's length apart and arms mostly down, for long;
-``reach``: both boxes wide as with a stretched arm, for a moment; ``clasp``: at one place, both boxes wide, for a
+``reach``: both boxes wide as with a stretched arm and overlapping, for a moment, as where hands meet (who gestures with
+stretched arms stays apart, who hands something over takes longer); ``clasp``: at one place, both boxes wide, for a
 moment; ``tangle``: the same, for longer. ``near`` is all that can be told where the camera moves and was not followed.
 """
 
@@ -45,6 +46,7 @@ _NEAR, _STILL_NEAR = 1.2, 1.6  # heights: who comes closer than the one is near 
 _SLOW = 0.3  # heights a second
 _TALKING = 0.6  # heights between people who stand together rather than apart
 _CLASP, _ARM = 0.27, 0.42  # heights between people at one place, and between those who can reach each other
+_HAND, _STRETCHED = 0.19, 0.22  # heights: nearer than a handshake needs, and a box with a forearm stretched
 _WIDE = (
     0.255,
     0.33,
@@ -52,7 +54,7 @@ _WIDE = (
 )  # heights: a box with a stretched arm is wider than the first, one in an embrace than the next
 _LEAST_NEAR = 2.0  # seconds
 _LEAST_TOUCH = 1.0
-_LONGEST_REACH, _LONGEST_CLASP, _LEAST_LINGER = 2.5, 2.3, 3.5
+_LONGEST_REACH, _LONGEST_CLASP, _LEAST_LINGER = 1.5, 2.3, 3.5
 _LEAST_SHARED = 2.5  # seconds of walking together
 _LEAST_BRIEF = 1.0
 _APART = 1.5  # heights
@@ -150,7 +152,8 @@ def _standing(pair: _Pair) -> list[Encounter]:
     with np.errstate(invalid="ignore"):
         narrow, wide = (bound(pair.one.width, pair.other.width) for bound in (np.minimum, np.maximum))
         clasped = slow & (distance < _CLASP) & (narrow > _WIDE[1])
-        reaching = still & (distance > _CLASP - 0.05) & (distance < _ARM) & (narrow > _WIDE[0]) & (wide < _WIDE[2])
+        overlap = (pair.one.width + pair.other.width) / 2 > np.abs(pair.between[:, 0])
+        reaching = still & overlap & (distance > _HAND) & (distance < _ARM) & (narrow > _STRETCHED) & (wide < _WIDE[2])
         lingering = still & (distance > _CLASP + 0.03) & (distance < _TALKING) & (narrow < _WIDE[0])
     for run in _runs(clasped, _LEAST_TOUCH):
         kind: Kind = "tangle" if (run[1] - run[0]) * STEP > _LONGEST_CLASP else "clasp"

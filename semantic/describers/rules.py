@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-VERSION = 2  # raised when answers to the same requests would differ
+VERSION = 3  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")
 NAMES = ("ids", "clothes")
 _LEAST_TOLD = 0.7  # a caption cannot say how sure it is

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from walks import HEIGHT, WIDTH, along, ask, paint, toy_clip
+from walks import FOCAL, HEIGHT, WIDTH, along, ask, paint, toy_clip
 
 from semantic.describers.encounters import Encounter
 from semantic.describers.rules import RulesDescriber, load, read_table
@@ -106,6 +106,30 @@ def test_ways_too_short_for_a_leg_are_said_where_the_triplets_say_them(rules: Ru
     assert said(encounters, ()) == "A person stands near P2."
     answers = ask(rules, toy_clip({1: STANDS, 2: APPROACHES}))
     assert answers["P2"].text.count("up to P1") == 1, "not again where a leg has said it"
+
+
+def stretched(apart: float, reach: float, seconds: float) -> Clip:
+    """Return a clip of two who stand ``apart`` and stretch an arm of ``reach`` towards each other, all in heights."""
+    clip = toy_clip({1: along((0, -apart / 2, 5.0)), 2: along((0, apart / 2, 5.0))})
+    scale = FOCAL / 5.0
+    tracks = []
+    for track, side in zip(clip.tracks, (1.0, -1.0), strict=True):
+        boxes = track.boxes_xyxy.copy()
+        boxes[:, [0, 2]] = boxes[:, [0, 2]].mean(axis=1, keepdims=True) + scale * np.array([-0.08, 0.08])
+        now = abs(track.frame / clip.frame_rate - 6.0) <= seconds / 2
+        boxes[now, 2 if side > 0 else 0] += side * reach * scale
+        tracks.append(replace(track, boxes_xyxy=boxes))
+    return replace(clip, tracks=tuple(tracks))
+
+
+def test_hands_that_meet_are_told_from_arms_that_gesture(rules: RulesDescriber) -> None:
+    def reaches(clip: Clip) -> list[float]:
+        return [one.seconds for one in rules.analyse(clip, None).encounters if one.kind == "reach"]
+
+    assert len(reaches(stretched(0.32, 0.1, 1.8))) == 1
+    assert not reaches(stretched(0.42, 0.1, 1.8)), "hands that do not meet"
+    assert not reaches(stretched(0.32, 0.1, 3.5)), "too long for a handshake"
+    assert not reaches(stretched(0.32, 0.02, 1.8)), "arms that hang down"
 
 
 def test_who_is_passed_twice_is_named_once(rules: RulesDescriber) -> None:
