@@ -138,19 +138,18 @@ class TimeAwareMessagePassing(nn.Module):
         )
         earlier_node, earlier_edge = self.from_earlier.first_weights((node_width, edge_width))
         later_node, later_edge = self.from_later.first_weights((node_width, edge_width))
-        hidden, directions = weight_a.shape[0], 2 if self.both_directions else 1
+        directions = 2 if self.both_directions else 1
         # Everything a node contributes to its edges, side by side: one gather an end. Biases ride along.
         at_earlier = [*[weight_a, weight_b][:directions], earlier_node]
         at_later = [*[weight_b, weight_a][:directions], later_node]
         first_bias = self.edge_update.layers[0].bias
         earlier_bias = torch.cat([torch.zeros_like(first_bias)] * directions + [self.from_earlier.layers[0].bias])
-        later_bias = torch.cat([first_bias] * directions + [self.from_later.layers[0].bias])
+        later_bias = torch.cat([torch.zeros_like(first_bias)] * directions + [self.from_later.layers[0].bias])
         earlier_weight, later_weight = torch.cat(at_earlier), torch.cat(at_later)
-        # Present and encoded edge stand side by side, so that one product serves both: [present, encoded, present'].
-        state = torch.cat([edges] * (1 + directions), dim=1)
-        inputs = [slice(0, 2 * edge_width), slice(edge_width, 3 * edge_width)][:directions]
-        present = [slice(0, edge_width), slice(2 * edge_width, 3 * edge_width)][:directions]
-        into_hidden = [torch.cat([weight_edge, weight_initial], 1), torch.cat([weight_initial, weight_edge], 1)]
+        # What never changes between steps is projected once: the encoded edge, and below the encoded node.
+        initial = linear(edges, weight_initial, first_bias)
+        state = [edges.clone() for _ in range(directions)]
+        hidden = weight_a.shape[0]
         update = slice(0, directions * hidden)
         blocks = list(_blocks(earlier, later, nodes))
         # What the steps write is made once: fresh memory costs more than the numbers that go into it.
@@ -158,7 +157,13 @@ class TimeAwareMessagePassing(nn.Module):
         from_later = nodes.new_empty(num_nodes, later_weight.shape[0])
         wide = nodes.dtype if nodes.dtype == torch.float64 else torch.float32
         sums = nodes.new_empty(num_nodes, 2 * node_width, dtype=wide)
-        encoded, nodes = nodes, nodes.clone()
+        node_bias = self.node_update.layers[0].bias
+        if self.reattach_nodes:
+            weight_sums, weight_encoded = self.node_update.first_weights((2 * node_width, node_width))
+            from_encoded = linear(nodes, weight_encoded, node_bias)
+        else:
+            weight_sums, from_encoded = self.node_update.layers[0].weight, node_bias.expand(num_nodes, -1)
+        nodes = nodes.clone()
         for step in range(self.num_steps):
             torch.addmm(earlier_bias, nodes, earlier_weight.t(), out=from_earlier)
             torch.addmm(later_bias, nodes, later_weight.t(), out=from_later)
@@ -167,15 +172,13 @@ class TimeAwareMessagePassing(nn.Module):
             for block in blocks:
                 sent_earlier = from_earlier.index_select(0, block.earlier)
                 sent_later = from_later.index_select(0, block.later)
-                pre_activation = sent_earlier[:, update].add_(sent_later[:, update])
-                seen = state[block.edges]
+                of_ends = sent_earlier[:, update].add_(sent_later[:, update])
                 latents = []
                 for direction in range(directions):
-                    own = pre_activation[:, direction * hidden : (direction + 1) * hidden]
-                    own.addmm_(seen[:, inputs[direction]], into_hidden[direction].t())
-                    latents.append(self.edge_update.after_first(own, inplace=True))
-                for direction, latent in enumerate(latents):
-                    seen[:, present[direction]] = latent
+                    own = of_ends[:, direction * hidden : (direction + 1) * hidden].add_(initial[block.edges])
+                    present = state[direction][block.edges]
+                    latents.append(self.edge_update.after_first(own.addmm_(present, weight_edge.t()), inplace=True))
+                    present.copy_(latents[-1])
                 if not needs_nodes:
                     continue
                 own = sent_earlier[:, update.stop :].addmm_(latents[-1], earlier_edge.t())
@@ -186,10 +189,9 @@ class TimeAwareMessagePassing(nn.Module):
                 break
             for begin in range(0, num_nodes, BLOCK):
                 rows = slice(begin, begin + BLOCK)
-                seen = sums[rows].to(encoded.dtype)
-                seen = torch.cat([seen, encoded[rows]], dim=1) if self.reattach_nodes else seen
-                nodes[rows] = self.node_update(seen)
-        return [torch.stack([state[:, columns] for columns in present])], nodes
+                own = torch.addmm(from_encoded[rows], sums[rows].to(nodes.dtype), weight_sums.t())
+                nodes[rows] = self.node_update.after_first(own, inplace=True)
+        return [torch.stack(state)], nodes
 
 
 @dataclass(frozen=True)
