@@ -40,7 +40,7 @@ from training_step import default_step, sushi_step
 
 from sushi_lg.benchmark.agreement import compare_ways
 from sushi_lg.benchmark.measure import describe_machine
-from sushi_lg.benchmark.roofline import measure_machine
+from sushi_lg.benchmark.roofline import fastest, measure_machine
 from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.data.splits import locate_split
 from sushi_lg.nn import segment
@@ -74,15 +74,7 @@ class Bench:
 
     def fastest(self, action: Callable[[], object], repeat: int = 3) -> float:
         """Return the seconds of the fastest of some runs, after one that warms up."""
-        action()
-        seconds = []
-        for _ in range(1 if self.small else repeat):
-            self.wait()
-            began = time.perf_counter()
-            action()
-            self.wait()
-            seconds.append(time.perf_counter() - began)
-        return min(seconds)
+        return fastest(action, 1 if self.small else repeat, self.wait)
 
     def scenes(self, *, large: bool) -> Iterator[tuple[str, list[Detections], int]]:
         """Yield title, clips and frames."""
@@ -144,6 +136,10 @@ def rates(bench: Bench) -> Iterator[tuple[str, Any]]:
                 _rate(clips, frames, seconds) | {"peak_gpu_bytes": peak},
             )
         bench.there.precision = torch.float32
+        if "triton" in segment.available_backends(bench.device):
+            with _backend("triton"):
+                seconds = bench.fastest(lambda given=given: [bench.there.track(clip) for clip in given])
+            yield f"{title}, triton", _rate(clips, frames, seconds)
         if len(given) > 1:
             for workers in (2, 4):
                 with ThreadPoolExecutor(workers) as pool:

@@ -28,6 +28,8 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
 
+from sushi_lg.benchmark.waits import waits_of
+
 GPU = torch.device("cuda:0")
 
 # Numbers of a CPU tensor without dimensions travel with the launch of these; others want everything on the device.
@@ -38,11 +40,6 @@ _ELEMENTWISE = frozenset(
 )
 # Between two devices by their nature.
 _BETWEEN = frozenset({"copy_", "_to_copy"})
-# The host sees a number before it goes on.
-_LOOKING = frozenset(
-    "_local_scalar_dense nonzero masked_select equal is_nonzero bincount _unique _unique2 unique_dim "
-    "unique_consecutive unique_dim_consecutive".split()
-)
 _INDEXING = frozenset("index index_put index_put_ _index_put_impl_".split())
 # With atomic additions or scans whose order changes from run to run, for numbers that are no integers (see
 # torch.use_deterministic_algorithms).
@@ -353,14 +350,8 @@ def _check(name: str, args: tuple[Any, ...], tensors: list[Tensor], here: list[O
 def _note(name: str, args: tuple[Any, ...], kwargs: dict[str, Any], tensors: list[Tensor], here: list[OnGpu]) -> None:
     if not here or _active is None:
         return
-    if name in _LOOKING:
+    for _ in range(waits_of(name, args, kwargs)):
         _wait(name)
-    if name == "repeat_interleave" and kwargs.get("output_size") is None:
-        _wait(name)
-    if name in _INDEXING:
-        for index in tree_flatten(args[1])[0]:
-            if isinstance(index, Tensor) and index.dtype in (torch.bool, torch.uint8):
-                _wait(f"{name} by a mask")
     if name == "copy_" and len(here) != len(tensors):
         _wait("copy_ between host and device")
     values = here[-1]

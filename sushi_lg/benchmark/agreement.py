@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from sushi_lg.graph.tracklets import singletons
+from sushi_lg.solver.components import chain_labels
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import Level, LevelResult, run_level
 from sushi_lg.tracking.tracker import HierarchicalTracker
@@ -168,17 +169,10 @@ def _decisions(number: int, pairs: _Pairs, first: LevelResult, second: LevelResu
 
 def _components(index: Tensor) -> Tensor:
     """Return (K,) the number of the component of every edge; edges meet in their earlier or in their later end."""
-    _, out = torch.unique(index[0], return_inverse=True)
-    _, into = torch.unique(index[1], return_inverse=True)
-    label = torch.arange(index.shape[1])
-    while True:
-        lowest = label
-        for end in (out, into):
-            least = torch.full((int(end.max()) + 1,), index.shape[1]).scatter_reduce(0, end, lowest, "amin")
-            lowest = least[end]
-        if torch.equal(lowest, label):
-            return torch.unique(label, return_inverse=True)[1]
-        label = lowest
+    count = int(index.max()) + 1
+    ends = torch.stack([index[0], index[1] + count])  # a node as the earlier end is another one than as the later
+    label = chain_labels(ends, torch.ones(index.shape[1], dtype=torch.bool), 2 * count)
+    return torch.unique(label[ends[0]], return_inverse=True)[1]
 
 
 def _difference(number: int, what: str, result: LevelResult, earlier: int, later: int, margin: float) -> Difference:

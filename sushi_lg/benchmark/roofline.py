@@ -67,12 +67,13 @@ def measure_machine(device: torch.device | str = "cpu", repeat: int = 5) -> Mach
     source = torch.empty(_COPIED, dtype=torch.uint8, device=device).fill_(1)
     target = torch.empty_like(source).fill_(0)
     wait = torch.cuda.synchronize if torch.device(device).type == "cuda" else None
-    multiply = _fastest(lambda: torch.mm(first, second, out=product), repeat, wait)
-    copy = _fastest(lambda: target.copy_(source), repeat, wait)
+    multiply = fastest(lambda: torch.mm(first, second, out=product), repeat, wait)
+    copy = fastest(lambda: target.copy_(source), repeat, wait)
     return Machine(2 * _SIDE**3 / multiply, 2 * _COPIED / copy)
 
 
-def _fastest(action: Callable[[], object], repeat: int, wait: Callable[[], None] | None) -> float:
+def fastest(action: Callable[[], object], repeat: int, wait: Callable[[], None] | None) -> float:
+    """Return the seconds of the fastest of ``repeat`` runs after one that warms up; ``wait`` is part of each."""
     seconds = []
     for _ in range(repeat + 1):  # the first one warms up
         began = time.perf_counter()

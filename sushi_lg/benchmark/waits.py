@@ -123,7 +123,7 @@ class _Operations(PrimitiveOperations):
         self.add = add
 
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
-        self.add(_waits(func.overloadpacket.__name__, args, kwargs))
+        self.add(waits_of(func.overloadpacket.__name__, args, kwargs))
         return func(*args, **kwargs)
 
 
@@ -146,7 +146,8 @@ class _Copies(TorchFunctionMode):
         return func(*args, **(kwargs or {}))
 
 
-def _waits(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+def waits_of(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
+    """Return how often the host waits in a primitive operation of this name."""
     if name in _LOOKING:
         return 1
     if name == "repeat_interleave":
