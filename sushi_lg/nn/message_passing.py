@@ -80,6 +80,8 @@ class TimeAwareMessagePassing(nn.Module):
         Returns:
             ``keep`` tensors (D, E, W), D = 2 with ``both_directions`` (row 0 earlier → later) else 1; and (N, X) nodes.
         """
+        if len(edges) == 0:
+            return self._without_edges(nodes, edges, keep)
         if keep == 1 and free_to_look(nodes) and not torch.is_grad_enabled():
             if not torch.is_autocast_enabled("cpu"):
                 return self._in_blocks(nodes, edges, earlier.index, later.index)
@@ -99,9 +101,10 @@ class TimeAwareMessagePassing(nn.Module):
         history: list[Tensor] = []
         for step in range(self.num_steps):
             role_a, role_b = linear(nodes, weight_a), linear(nodes, weight_b)
+            # In place, where backward reads nothing of what is overwritten: less memory to make, write and read.
             latents = [
                 self.edge_update.after_first(
-                    gather(role_a, a) + gather(role_b, b) + initial + linear(latent, weight_edge)
+                    torch.addmm(gather(role_a, a).add_(gather(role_b, b)).add_(initial), latent, weight_edge.t())
                 )
                 for (a, b), latent in zip(ends, latents, strict=True)
             ]
@@ -116,6 +119,14 @@ class TimeAwareMessagePassing(nn.Module):
             nodes = self.node_update(torch.cat([*sums, encoded] if self.reattach_nodes else sums, dim=1))
         return history, nodes
 
+    def _without_edges(self, nodes: Tensor, edges: Tensor, keep: int | None) -> tuple[list[Tensor], Tensor]:
+        """Return what ``forward`` returns where nobody says anything: every step does what the first one does."""
+        if self.reattach_nodes or self.num_steps > 1:
+            silence = nodes.new_zeros(len(nodes), 2 * nodes.shape[1])
+            nodes = self.node_update(torch.cat([silence, nodes], dim=1) if self.reattach_nodes else silence)
+        num_kept = self.num_steps if keep is None else min(keep, self.num_steps)
+        return [edges.expand(2 if self.both_directions else 1, -1, -1)] * num_kept, nodes
+
     @staticmethod
     def _sum_messages(mlp: MLP, nodes: Tensor, latent: Tensor, *, sender: Segments, receiver: Segments) -> Tensor:
         """Return (N, X) what every node receives."""
@@ -126,7 +137,7 @@ class TimeAwareMessagePassing(nn.Module):
 
             last = mlp.layers[1]
             return message_sum(projected, latent, weight_edge, last.weight, last.bias, sender, receiver)
-        messages = mlp.after_first(gather(projected, sender) + linear(latent, weight_edge))
+        messages = mlp.after_first(torch.addmm(gather(projected, sender), latent, weight_edge.t()))
         return segment_sum(messages, receiver)
 
     def _in_blocks(self, nodes: Tensor, edges: Tensor, earlier: Tensor, later: Tensor) -> tuple[list[Tensor], Tensor]:
@@ -177,20 +188,20 @@ class TimeAwareMessagePassing(nn.Module):
                 for direction in range(directions):
                     own = of_ends[:, direction * hidden : (direction + 1) * hidden].add_(initial[block.edges])
                     present = state[direction][block.edges]
-                    latents.append(self.edge_update.after_first(own.addmm_(present, weight_edge.t()), inplace=True))
+                    latents.append(self.edge_update.after_first(own.addmm_(present, weight_edge.t())))
                     present.copy_(latents[-1])
                 if not needs_nodes:
                     continue
                 own = sent_earlier[:, update.stop :].addmm_(latents[-1], earlier_edge.t())
-                block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first(own, inplace=True))
+                block.into_later.add_to(sums[:, :node_width], self.from_earlier.after_first(own))
                 own = sent_later[:, update.stop :].addmm_(latents[0], later_edge.t())
-                block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first(own, inplace=True))
+                block.into_earlier.add_to(sums[:, node_width:], self.from_later.after_first(own))
             if not needs_nodes:
                 break
             for begin in range(0, num_nodes, BLOCK):
                 rows = slice(begin, begin + BLOCK)
                 own = torch.addmm(from_encoded[rows], sums[rows].to(nodes.dtype), weight_sums.t())
-                nodes[rows] = self.node_update.after_first(own, inplace=True)
+                nodes[rows] = self.node_update.after_first(own)
         return [torch.stack(state)], nodes
 
 

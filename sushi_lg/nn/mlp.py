@@ -47,17 +47,18 @@ class MLP(nn.Module):
         assert sum(widths) == self.in_features, (widths, self.in_features)
         return self.layers[0].weight.split(list(widths), dim=1)
 
-    def after_first(self, pre_activation: Tensor, *, inplace: bool = False) -> Tensor:
-        """Continue from the output of the first linear layer, before its activation.
+    def after_first(self, pre_activation: Tensor) -> Tensor:
+        """Continue from the output of the first linear layer, before its activation; overwrites it.
+
+        Gradients are right all the same, because no layer reads its own output on the way back.
 
         Args:
             pre_activation: (..., width of the first layer).
-            inplace: overwrite it; for inference.
         """
         hidden = pre_activation
         for position, layer in enumerate(self.layers):
             if position > 0:
                 hidden = layer(hidden)
             if self.activate_last or position < len(self.layers) - 1:
-                hidden = hidden.relu_() if inplace else hidden.relu()
+                hidden = hidden.relu_()
         return hidden

@@ -189,11 +189,11 @@ class TrackletBlock(nn.Module):
         for rows in _blocks(graph.num_edges):
             features = self.edge_norm(_exactly(graph.edge_features, rows, device))
             if torch.is_grad_enabled():
-                ends = gather(from_earlier, graph.by_earlier) + gather(from_later, graph.by_later)
+                ends = gather(from_earlier, graph.by_earlier).add_(gather(from_later, graph.by_later))
             else:
                 earlier, later = graph.edge_index[:, rows]
-                ends = from_earlier.index_select(0, earlier) + from_later.index_select(0, later)
-            hidden = linear(features, of_edge, bias) + ends
+                ends = from_earlier.index_select(0, earlier).add_(from_later.index_select(0, later))
+            hidden = linear(features, of_edge, bias).add_(ends)
             if graph.edge_likeness is not None:
                 hidden = hidden + self.edge_likeness(_exactly(graph.edge_likeness, rows, device))
             edges.append(self.edge_encoder.after_first(hidden))

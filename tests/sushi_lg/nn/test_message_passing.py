@@ -237,6 +237,24 @@ def test_no_edges() -> None:
 
 
 @pytest.mark.parametrize("both", [True, False])
+@pytest.mark.parametrize("reattach", [True, False])
+@pytest.mark.parametrize("steps", [1, 3])
+@pytest.mark.parametrize("keep", [None, 1, 2])
+def test_nodes_without_edges_take_all_steps(both: bool, reattach: bool, steps: int, keep: int | None) -> None:
+    net = network(both, reattach, steps=steps)
+    x, none = torch.rand(3, X, requires_grad=True), torch.zeros(2, 0, dtype=torch.int64)
+    history, nodes = run(net, x, torch.zeros(0, W), none, keep)
+    expected_history, expected = plain(net, x, torch.zeros(0, W), none)
+    assert [latent.shape for latent in history] == [latent.shape for latent in expected_history[-(keep or steps) :]]
+    torch.testing.assert_close(nodes, expected)
+    given, inputs = torch.rand(3, X), [x, *net.node_update.parameters()]
+    found = torch.autograd.grad(nodes, inputs, given, allow_unused=True)
+    wanted = torch.autograd.grad(expected, inputs, given, allow_unused=True)
+    for one, other in zip(found, wanted, strict=True):
+        torch.testing.assert_close(one, other)
+
+
+@pytest.mark.parametrize("both", [True, False])
 def test_gradients(both: bool) -> None:
     net = network(both, reattach=not both, dtype=torch.float64, steps=2)
     x, encoded, edge_index = graph(4, torch.float64)
