@@ -102,15 +102,20 @@ class WorkCounter(PrimitiveOperations):
     def run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:  # noqa: ANN401
         """Run one operation and note what it took."""
         result = func(*args, **kwargs)
-        name = func.overloadpacket.__name__
-        if name in _VIEWS:
-            return result
-        given = [value for value in tree_flatten(args)[0] if isinstance(value, Tensor)]
-        made = [value for value in tree_flatten(result)[0] if isinstance(value, Tensor)]
-        work = self.work[self.clock.current]
-        work.operations += _operations(name, given, made)
-        work.bytes += _bytes(name, given, made)
+        work, done = self.work[self.clock.current], work_of(func, args, result)
+        work.operations += done.operations
+        work.bytes += done.bytes
         return result
+
+
+def work_of(func: Any, args: tuple[Any, ...], result: object) -> Work:  # noqa: ANN401
+    """Return what one primitive operation did."""
+    name = func.overloadpacket.__name__
+    if name in _VIEWS:
+        return Work()
+    given = [value for value in tree_flatten(args)[0] if isinstance(value, Tensor)]
+    made = [value for value in tree_flatten(result)[0] if isinstance(value, Tensor)]
+    return Work(_operations(name, given, made), _bytes(name, given, made))
 
 
 def _operations(name: str, given: list[Tensor], made: list[Tensor]) -> float:
