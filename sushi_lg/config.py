@@ -14,7 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -36,7 +36,6 @@ __all__ = [
     "parts_of_key",
     "recipe_names",
     "recipe_path",
-    "refuse_value",
     "save_config",
 ]
 
@@ -133,23 +132,6 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a mapping of keys to values", "write lines like 'key: value'")
     values = OmegaConf.to_container(loaded)
     return typing.cast(dict[str, Any], values)
-
-
-def refuse_value(full: str, value: object, hint: type, written: str | None = None) -> None:
-    """Stop where a setting cannot have a value, with what ``load_config`` would say.
-
-    Args:
-        full: The key, with what stands before its dots.
-        value: As ``parse_entry`` or ``load_yaml`` returns it.
-        hint: The type of the setting: bool, int or float.
-        written: The key with its file and line; None on the command line.
-
-    Raises:
-        ConfigError: a value of another type, or a number that is not finite.
-    """
-    key = full.rpartition(".")[2]
-    node = OmegaConf.structured(make_dataclass("_Setting", [(key, hint, MISSING)]))
-    _assign(node, key, value, written or full, _Source(node))
 
 
 def line_numbers(path: Path) -> dict[str, int]:

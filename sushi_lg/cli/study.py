@@ -76,9 +76,6 @@ def study(
         return
     if config is None:
         raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
-    from sushi_lg.config import load_yaml, recipe_path
-
-    load_yaml(recipe_path(config))  # what is no file of settings is refused before PyTorch is imported
     if report_only and dry_run:
         raise ConfigError("--report-only and --dry-run exclude each other", "leave one out")
     from sushi_lg.config import load_config
@@ -102,7 +99,7 @@ def plan_study(settings: StudyConfig, out: Path) -> Study:
 
     from sushi_lg.config import load_config
     from sushi_lg.study.plan import make_study
-    from sushi_lg.training.trainer import TrainConfig
+    from sushi_lg.training.settings import TrainConfig
 
     # No training may see a frame of any test set; the trainer refuses it.
     tests = [asdict(domain.test) for domain in settings.domains.values() if domain.test is not None]

@@ -13,9 +13,8 @@ from synthetic import write_world
 from sushi_lg.cli.early import refuse_settings
 from sushi_lg.config import load_config, recipe_path
 from sushi_lg.errors import ConfigError
-from sushi_lg.tracking.recipe import TrackerConfig
-from sushi_lg.tracking.sushi import SushiConfig
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.tracking.recipe import SushiConfig, TrackerConfig
+from sushi_lg.training.settings import TrainConfig
 
 HEAVY = {"torch", "cv2", "av", "trackeval", "scipy"}
 MISTAKES = [
