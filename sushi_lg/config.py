@@ -28,12 +28,8 @@ from sushi_lg.errors import ConfigError
 
 __all__ = [
     "MISSING",
-    "line_numbers",
     "load_config",
     "load_yaml",
-    "nearest_key",
-    "parse_entry",
-    "parts_of_key",
     "recipe_names",
     "recipe_path",
     "save_config",
@@ -63,9 +59,9 @@ def load_config(
     config = OmegaConf.structured(schema)
     for path in [recipe_path(recipe) if recipe is not None else None, config_file]:
         if path is not None:
-            _merge(config, load_yaml(path), "", _Source(config, Path(path), line_numbers(Path(path))))
+            _merge(config, load_yaml(path), "", _Source(config, Path(path), _line_numbers(Path(path))))
     for entry in dotlist:
-        _merge(config, parse_entry(entry), "", _Source(config))
+        _merge(config, _parse_entry(entry), "", _Source(config))
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
@@ -132,35 +128,6 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a mapping of keys to values", "write lines like 'key: value'")
     values = OmegaConf.to_container(loaded)
     return typing.cast(dict[str, Any], values)
-
-
-def line_numbers(path: Path) -> dict[str, int]:
-    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}  # load_yaml says what is wrong
-    return dict(_lines_below(root, ""))
-
-
-def parts_of_key(key: str) -> list[str]:
-    """Return ``levels[1].max_gap`` and ``levels.1.max_gap`` as ``["levels", "1", "max_gap"]``."""
-    return _dotted(key.strip()).split(".")
-
-
-def nearest_key(full: str, here: list[str], everywhere: list[str]) -> str:
-    """Return what to say about an unknown key: the valid one most like it, or all that could stand in its place.
-
-    Args:
-        full: The key, with what stands before its dots.
-        here: Keys that could stand in its place, in full.
-        everywhere: All keys there are.
-    """
-    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
-    near = near or difflib.get_close_matches(full, [*here, *everywhere], n=1, cutoff=0.5)
-    last = full.rpartition(".")[2]
-    near = near or [key for key in everywhere if key.rpartition(".")[2] == last][:1]
-    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
 
 
 # --------------------------------------------------------------------------------------------------------- merging
@@ -267,14 +234,14 @@ def _without_none(hint: object) -> object:
     return hint
 
 
-def parse_entry(entry: str) -> dict[str, Any]:
+def _parse_entry(entry: str) -> dict[str, Any]:
     """Turn ``a.1.b=value`` into nested mappings.
 
     Raises:
         ConfigError: not of that form, or no value.
     """
     key, equals, text = entry.partition("=")
-    parts = parts_of_key(key)
+    parts = _dotted(key.strip()).split(".")
     if not equals or not all(parts):
         raise ConfigError(f"{entry!r} is not key=value", "write it without blanks around '=', quote values with blanks")
     try:
@@ -289,7 +256,13 @@ def parse_entry(entry: str) -> dict[str, Any]:
 
 
 def _nearest(full: str, node: DictConfig, prefix: str, root: DictConfig) -> str:
-    return nearest_key(full, [f"{prefix}{key!s}" for key in node], list(_all_keys(root, "")))
+    """Return what to say about an unknown key: the valid one most like it, or all that could stand in its place."""
+    here, everywhere = [f"{prefix}{key!s}" for key in node], list(_all_keys(root, ""))
+    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
+    near = near or difflib.get_close_matches(full, [*here, *everywhere], n=1, cutoff=0.5)
+    last = full.rpartition(".")[2]
+    near = near or [key for key in everywhere if key.rpartition(".")[2] == last][:1]
+    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
 
 
 def _all_keys(node: object, prefix: str) -> Iterator[str]:
@@ -308,6 +281,15 @@ def _dotted(key: str) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def _line_numbers(path: Path) -> dict[str, int]:
+    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}  # load_yaml says what is wrong
+    return dict(_lines_below(root, ""))
 
 
 def _lines_below(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:

@@ -16,7 +16,6 @@ from sushi_lg.cli.common import (
     OptionalDataOption,
     find_device,
     format_table,
-    refuse_unknown_device,
     split_words,
     write_json,
 )
@@ -116,7 +115,7 @@ def track(
     # the published recipes are told by their window; the default one has none
     is_published = recipe in ("sushi", "lgmot") or "window" in load_yaml(recipe_path(recipe))
     settings, run = _read_settings(recipe, config, overrides, is_published=is_published)
-    refuse_unknown_device(run["device"])
+    looking = Looking(run.pop("on_bad_image"), run["workers"], run["device"])
     budget = None
     if memory is not None:
         from sushi_lg.tracking.sizes import parse_size
@@ -150,8 +149,6 @@ def track(
             sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
         _embedders(appearance, sequences)
 
-    on_bad_image = run.pop("on_bad_image")
-    looking = Looking(on_bad_image, run["workers"], run["device"])
     # What only says how to compute is no part of the result's settings.
     workers = run.pop("workers")
     tracker, notes = None, {}
@@ -376,8 +373,6 @@ def _read_settings(
 
     schema, plain = (SushiRun, SushiConfig) if is_published else (DefaultRun, TrackerConfig)
     loaded: Any = load_config(schema, recipe, config, overrides)
-    if loaded.workers < 0:
-        raise ConfigError(f"workers: {loaded.workers} is below 0", "0 = as many as there are cores")
     run = {
         "missing": loaded.missing.value,
         "on_bad_row": loaded.on_bad_row.value,
