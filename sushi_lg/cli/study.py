@@ -95,7 +95,7 @@ def study(
 
 def plan_study(settings: StudyConfig, out: Path) -> Study:
     """Load the settings of every training: base, what the domain teaches, the arm, and what is the same for all."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from sushi_lg.config import load_config
     from sushi_lg.study.plan import make_study
@@ -111,12 +111,12 @@ def plan_study(settings: StudyConfig, out: Path) -> Study:
                 continue
             sources = f"sources={json.dumps([asdict(source) for source in domain.train])}"
             words = [*settings.base.overrides, *common, sources, *changes]
+            try:
+                training = load_config(TrainConfig, settings.base.config, None, words)
+            except ConfigError as error:
+                raise ConfigError(f"arm {arm}, domain {name}: {error.message}", error.remedy) from error
             for seed in settings.seeds:
-                try:
-                    training = load_config(TrainConfig, settings.base.config, None, [*words, f"seed={seed}"])
-                except ConfigError as error:
-                    raise ConfigError(f"arm {arm}, domain {name}: {error.message}", error.remedy) from error
-                trainings[arm, name, seed] = training
+                trainings[arm, name, seed] = replace(training, seed=seed)
     return make_study(settings, trainings, out)
 
 
