@@ -33,8 +33,9 @@ sys.path.append(str(Path(__file__).resolve().parents[1] / "tests"))  # the small
 from fake_describer import walking_clip
 from tiny_mllm import save_tiny
 
-from semantic.clients.local import LocalClient, LocalSettings
+from semantic.clients.local import LocalClient
 from semantic.clients.protocol import Question, Reply
+from semantic.clients.settings import LocalSettings
 from semantic.config import DescribeConfig, PairConfig, TextConfig
 from semantic.describers.mllm import MllmDescriber
 from semantic.describers.protocol import Job

@@ -22,11 +22,12 @@ from sushi_lg.benchmark.scenes import draw_embeddings, simulate
 from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
 from sushi_lg.nn.losses import level_loss
 from sushi_lg.structures import Detections
-from sushi_lg.tracking.recipe import TrackerConfig
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.recipe import SushiConfig, TrackerConfig, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.training.objective import LossConfig, objective
+from sushi_lg.training.objective import objective
 from sushi_lg.training.sampling import Batch
+from sushi_lg.training.settings import LossConfig
 
 CLIPS, FRAMES = 8, 64
 

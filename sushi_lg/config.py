@@ -14,7 +14,7 @@ import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, is_dataclass, make_dataclass
+from dataclasses import dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -28,15 +28,10 @@ from sushi_lg.errors import ConfigError
 
 __all__ = [
     "MISSING",
-    "line_numbers",
     "load_config",
     "load_yaml",
-    "nearest_key",
-    "parse_entry",
-    "parts_of_key",
     "recipe_names",
     "recipe_path",
-    "refuse_value",
     "save_config",
 ]
 
@@ -64,9 +59,9 @@ def load_config(
     config = OmegaConf.structured(schema)
     for path in [recipe_path(recipe) if recipe is not None else None, config_file]:
         if path is not None:
-            _merge(config, load_yaml(path), "", _Source(config, Path(path), line_numbers(Path(path))))
+            _merge(config, load_yaml(path), "", _Source(config, Path(path), _line_numbers(Path(path))))
     for entry in dotlist:
-        _merge(config, parse_entry(entry), "", _Source(config))
+        _merge(config, _parse_entry(entry), "", _Source(config))
     try:
         missing = sorted(OmegaConf.missing_keys(config))
         if missing:
@@ -133,52 +128,6 @@ def load_yaml(path: str | Path) -> dict[str, Any]:
         raise ConfigError(f"{path}: not a mapping of keys to values", "write lines like 'key: value'")
     values = OmegaConf.to_container(loaded)
     return typing.cast(dict[str, Any], values)
-
-
-def refuse_value(full: str, value: object, hint: type, written: str | None = None) -> None:
-    """Stop where a setting cannot have a value, with what ``load_config`` would say.
-
-    Args:
-        full: The key, with what stands before its dots.
-        value: As ``parse_entry`` or ``load_yaml`` returns it.
-        hint: The type of the setting: bool, int or float.
-        written: The key with its file and line; None on the command line.
-
-    Raises:
-        ConfigError: a value of another type, or a number that is not finite.
-    """
-    key = full.rpartition(".")[2]
-    node = OmegaConf.structured(make_dataclass("_Setting", [(key, hint, MISSING)]))
-    _assign(node, key, value, written or full, _Source(node))
-
-
-def line_numbers(path: Path) -> dict[str, int]:
-    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
-    try:
-        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError):
-        return {}  # load_yaml says what is wrong
-    return dict(_lines_below(root, ""))
-
-
-def parts_of_key(key: str) -> list[str]:
-    """Return ``levels[1].max_gap`` and ``levels.1.max_gap`` as ``["levels", "1", "max_gap"]``."""
-    return _dotted(key.strip()).split(".")
-
-
-def nearest_key(full: str, here: list[str], everywhere: list[str]) -> str:
-    """Return what to say about an unknown key: the valid one most like it, or all that could stand in its place.
-
-    Args:
-        full: The key, with what stands before its dots.
-        here: Keys that could stand in its place, in full.
-        everywhere: All keys there are.
-    """
-    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
-    near = near or difflib.get_close_matches(full, [*here, *everywhere], n=1, cutoff=0.5)
-    last = full.rpartition(".")[2]
-    near = near or [key for key in everywhere if key.rpartition(".")[2] == last][:1]
-    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
 
 
 # --------------------------------------------------------------------------------------------------------- merging
@@ -285,14 +234,14 @@ def _without_none(hint: object) -> object:
     return hint
 
 
-def parse_entry(entry: str) -> dict[str, Any]:
+def _parse_entry(entry: str) -> dict[str, Any]:
     """Turn ``a.1.b=value`` into nested mappings.
 
     Raises:
         ConfigError: not of that form, or no value.
     """
     key, equals, text = entry.partition("=")
-    parts = parts_of_key(key)
+    parts = _dotted(key.strip()).split(".")
     if not equals or not all(parts):
         raise ConfigError(f"{entry!r} is not key=value", "write it without blanks around '=', quote values with blanks")
     try:
@@ -307,7 +256,13 @@ def parse_entry(entry: str) -> dict[str, Any]:
 
 
 def _nearest(full: str, node: DictConfig, prefix: str, root: DictConfig) -> str:
-    return nearest_key(full, [f"{prefix}{key!s}" for key in node], list(_all_keys(root, "")))
+    """Return what to say about an unknown key: the valid one most like it, or all that could stand in its place."""
+    here, everywhere = [f"{prefix}{key!s}" for key in node], list(_all_keys(root, ""))
+    near = difflib.get_close_matches(full, here, n=1, cutoff=0.7)
+    near = near or difflib.get_close_matches(full, [*here, *everywhere], n=1, cutoff=0.5)
+    last = full.rpartition(".")[2]
+    near = near or [key for key in everywhere if key.rpartition(".")[2] == last][:1]
+    return f"did you mean {near[0]}?" if near else f"valid: {', '.join(here)}"
 
 
 def _all_keys(node: object, prefix: str) -> Iterator[str]:
@@ -326,6 +281,15 @@ def _dotted(key: str) -> str:
 
 def _reason(error: Exception) -> str:
     return str(error).splitlines()[0]
+
+
+def _line_numbers(path: Path) -> dict[str, int]:
+    """Return the line of each full key of a YAML file, from 1; nothing for a file that cannot be read."""
+    try:
+        root = yaml.compose(path.read_text(encoding="utf-8"), Loader=yaml.SafeLoader)
+    except (OSError, UnicodeDecodeError, yaml.YAMLError):
+        return {}  # load_yaml says what is wrong
+    return dict(_lines_below(root, ""))
 
 
 def _lines_below(node: yaml.Node | None, prefix: str) -> Iterator[tuple[str, int]]:

@@ -4,10 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from sushi_lg.config import load_yaml, recipe_names, recipe_path
+from semantic.describers.mllm import MllmConfig
+from sushi_lg.config import load_config, load_yaml, recipe_names, recipe_path
 from sushi_lg.data.models import model_card, model_names
 from sushi_lg.data.resources import configs_path
 from sushi_lg.data.splits import read_split, split_names
+from sushi_lg.study.plan import StudyConfig
+from sushi_lg.tracking.recipe import SushiConfig, TrackerConfig
+from sushi_lg.training.settings import TrainConfig
+
+# a key that tells of what a file holds the settings
+SCHEMAS = {"arms": StudyConfig, "max_iterations": TrainConfig, "window": SushiConfig, "client": MllmConfig}
 
 
 @pytest.mark.parametrize("name", split_names())
@@ -19,7 +26,8 @@ def test_split(name: str) -> None:
 def test_recipe(name: str) -> None:
     path = recipe_path(name)
     assert path.read_text(encoding="utf-8").startswith("#"), "head comment: purpose, command and expected numbers"
-    load_yaml(path)
+    schemas = [schema for key, schema in SCHEMAS.items() if key in load_yaml(path)]
+    load_config(schemas[0] if schemas else TrackerConfig, name)
 
 
 @pytest.mark.parametrize("name", model_names())

@@ -32,8 +32,9 @@ from torch import Tensor
 from semantic.clients.families import FAMILIES, Family, Media
 from semantic.clients.grammar import PairGrammar
 from semantic.clients.protocol import Question, Reply, clipped, plain, thinned
+from semantic.clients.settings import LocalSettings
 from sushi_lg.appearance.torch_runtime import checked_device
-from sushi_lg.errors import ConfigError, DataError, WeightsError
+from sushi_lg.errors import DataError, WeightsError
 from sushi_lg.language.batches import frozen
 from sushi_lg.language.hub import digest, first_line, folder_digest, model_folder
 from sushi_lg.language.pretrained import load_network, load_tokenizer
@@ -45,42 +46,6 @@ _PATTERNS = ("*.json", "*.txt", "*.model", "*.safetensors", "*.jinja")
 _INSTALL = 'python -m pip install "sushi-lg[semantic]"'
 _FEWER = (12, 8, 4, 2, 1)  # pictures, where a prompt is too long
 _YES, _NO = ("yes", "Yes", " yes", " Yes"), ("no", "No", " no", " No")
-
-
-@dataclass
-class LocalSettings:
-    """How a model is run.
-
-    Attributes:
-        device: ``auto`` (the first CUDA device, else the CPU), ``cpu``, ``cuda`` or ``cuda:N``.
-        dtype: ``auto`` (bfloat16 on CUDA, float32 on a CPU), ``float32``, ``bfloat16`` or ``float16``.
-        batch_size: questions decoded at once, at most.
-        max_prompt_tokens: of a question; where it has more, fewer of its pictures are shown.
-        vision_cache_mb: for the features of pictures, in MiB on the device.
-        constrained: keep answers about pairs to their grammar and labels while they are decoded.
-    """
-
-    device: str = "auto"
-    dtype: str = "auto"
-    batch_size: int = 16
-    max_prompt_tokens: int = 6000
-    vision_cache_mb: int = 512
-    constrained: bool = True
-
-    def validate(self) -> None:
-        """Check values.
-
-        Raises:
-            ConfigError: one is out of range.
-        """
-        for key in ("batch_size", "max_prompt_tokens", "vision_cache_mb"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key}: {getattr(self, key)} is not at least 1")
-        if self.dtype not in ("auto", *_DTYPES):
-            raise ConfigError(f"dtype: {self.dtype!r} is none of auto, {', '.join(_DTYPES)}")
-
-
-_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 _Past = list[tuple[Tensor, ...]]  # keys and values of every layer
@@ -136,7 +101,7 @@ class LocalClient:
         if dtype == "auto":
             dtype = "bfloat16" if self.device.type == "cuda" else "float32"
         folder = model_folder(model, _PATTERNS, _complete)
-        config, network = _load(folder, _DTYPES[dtype])
+        config, network = _load(folder, getattr(torch, dtype))
         self._network: Any = frozen(network, self.device)
         self._tokenizer = load_tokenizer(folder)
         self._tokenizer.padding_side = "left"

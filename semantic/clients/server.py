@@ -31,6 +31,7 @@ from numpy.typing import NDArray
 
 from semantic.clients.grammar import pair_pattern
 from semantic.clients.protocol import Question, Reply, clipped, plain
+from semantic.clients.settings import ServerSettings, shown_address
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 from sushi_lg.language.hub import digest, first_line
 
@@ -42,54 +43,6 @@ _REFUSED = frozenset({401, 403, 404, 405})  # whatever is asked
 _LONGEST_BODY = 4 * 2**20
 _LONGEST_WAIT = 60.0
 _JPEG_QUALITY = 90
-_GUIDANCE = ("none", "structured_outputs", "guided")
-
-
-@dataclass
-class ServerSettings:
-    """Where a server is and how it is asked.
-
-    Attributes:
-        base_url: up to and with ``/v1``.
-        revision: of the weights it serves, as far as known; part of the fingerprint, as a server does not say it.
-        key_variable: name of the environment variable that holds the API key; unset or empty = no key is sent.
-        concurrency: requests under way at once.
-        timeout_seconds: of one attempt.
-        attempts: at most, of one request.
-        first_wait_seconds: before the second attempt; doubles from there up to a minute.
-        guidance: how answers are kept to their grammar: ``structured_outputs`` (vLLM since 0.11), ``guided`` (vLLM
-            before: guided_regex, guided_choice), or ``none`` for servers that refuse fields they do not know; they get
-            nothing outside of the standard then, and models that think by default cannot be told not to.
-    """
-
-    base_url: str = "http://127.0.0.1:8000/v1"
-    revision: str = ""
-    key_variable: str = "OPENAI_API_KEY"
-    concurrency: int = 16
-    timeout_seconds: float = 120.0
-    attempts: int = 5
-    first_wait_seconds: float = 1.0
-    guidance: str = "structured_outputs"
-
-    def validate(self) -> None:
-        """Check values.
-
-        Raises:
-            ConfigError: one is out of range.
-        """
-        parts = urllib.parse.urlsplit(self.base_url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ConfigError(f"base_url: {_shown(self.base_url)} is no http address", "such as http://host:8000/v1")
-        if parts.username or parts.password:
-            raise ConfigError("base_url: has a user or password in it", "put the key into an environment variable")
-        for key in ("concurrency", "attempts"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key}: {getattr(self, key)} is not at least 1")
-        for key in ("timeout_seconds", "first_wait_seconds"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"{key}: {getattr(self, key)} is not above 0")
-        if self.guidance not in _GUIDANCE:
-            raise ConfigError(f"guidance: {self.guidance!r} is none of {', '.join(_GUIDANCE)}")
 
 
 @dataclass(frozen=True)
@@ -231,8 +184,9 @@ class ServerClient:
                     return _Outcome(None, error=failure.message)
                 if attempt == self.settings.attempts:
                     if not self._heard:
+                        address = shown_address(self.settings.base_url)
                         raise WeightsError(
-                            f"{_shown(self.settings.base_url)}: no answer in {attempt} attempts ({failure.message})",
+                            f"{address}: no answer in {attempt} attempts ({failure.message})",
                             "start the server, or set server.base_url",
                         ) from failure
                     return _Outcome(None, error=f"{failure.message}, {attempt} times")
@@ -266,7 +220,7 @@ class ServerClient:
             said = self._said(error)
             if error.code in _REFUSED:
                 raise ConfigError(
-                    f"{_shown(self.settings.base_url)}: status {error.code}{said}",
+                    f"{shown_address(self.settings.base_url)}: status {error.code}{said}",
                     f"check server.base_url, the model's name {self._model!r} and the key in the environment variable "
                     f"{self.settings.key_variable}",
                 ) from None
@@ -405,9 +359,3 @@ def _data_url(picture: NDArray[np.uint8]) -> str:
     done, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY])
     assert done, "a JPEG can be made of any picture that is not empty"
     return f"data:image/jpeg;base64,{base64.b64encode(encoded.tobytes()).decode()}"
-
-
-def _shown(url: str) -> str:
-    """Return an address without what may be secret in it."""
-    parts = urllib.parse.urlsplit(url)
-    return f"{parts.scheme}://{parts.hostname}{f':{parts.port}' if parts.port else ''}{parts.path}"

@@ -22,9 +22,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from semantic.bensmot.vocabulary import surface
-from semantic.clients.local import LocalClient, LocalSettings
 from semantic.clients.protocol import Client, Question, Reply
-from semantic.clients.server import ServerClient, ServerSettings
+from semantic.clients.server import ServerClient
+from semantic.clients.settings import LocalSettings, ServerSettings
 from semantic.describers.protocol import Job, Pictures
 from semantic.structures import Answer
 from semantic.templates import template
@@ -172,6 +172,8 @@ def load(
     if config.client == "server":
         asked = ServerClient(config.model, config.server)
     else:
+        from semantic.clients.local import LocalClient  # imports PyTorch
+
         asked = LocalClient(config.model, config.local)
     return MllmDescriber(asked, config.mode)
 

@@ -35,8 +35,9 @@ from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.structures import Detections
 from sushi_lg.timing import StageClock, measure_stages, stage
 from sushi_lg.tracking.memory import peak_memory
+from sushi_lg.tracking.recipe import SushiConfig
 from sushi_lg.tracking.run import track_sequences
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, load_sushi
+from sushi_lg.tracking.sushi import SushiTracker, load_sushi
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import load_tracker, weights_path
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from sushi_lg.cli.common import JsonOption, find_device, format_table, write_json
+from sushi_lg.cli.common import JsonOption, find_device, format_table, refuse_unknown_device, write_json
 from sushi_lg.errors import ConfigError
 
 
@@ -54,6 +54,7 @@ def bench(
     ):
         if value < least:
             raise ConfigError(f"--{option} {value} is below {least}")
+    refuse_unknown_device(device)
     from sushi_lg.benchmark.measure import Task, describe_machine, measure_apart
     from sushi_lg.benchmark.scenes import check_name
 

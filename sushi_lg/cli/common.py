@@ -49,6 +49,17 @@ def split_words(words: Sequence[str], what: str) -> tuple[list[str], list[str]]:
     return names, [word for word in words if word not in names]
 
 
+def refuse_unknown_device(name: str) -> None:
+    """Stop at a word that names no device; whether there is one, ``find_device`` knows.
+
+    Raises:
+        ConfigError: not auto, cpu, cuda or cuda:N.
+    """
+    kind, _, number = name.partition(":")
+    if name != "auto" and (kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit()))):
+        raise ConfigError(f"device: {name!r} is unknown", "auto, cpu, cuda or cuda:N")
+
+
 def find_device(name: str) -> str:
     """Return the device to compute on.
 
@@ -58,13 +69,12 @@ def find_device(name: str) -> str:
     Raises:
         ConfigError: another word, or there is no such device.
     """
+    refuse_unknown_device(name)
     import torch
 
     if name == "auto":
         return "cuda" if torch.cuda.is_available() else "cpu"
     kind, _, number = name.partition(":")
-    if kind not in ("cpu", "cuda") or (number and (kind == "cpu" or not number.isdigit())):
-        raise ConfigError(f"device: {name!r} is unknown", "auto, cpu, cuda or cuda:N")
     if kind == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device: {name}, but PyTorch sees no GPU", "device=cpu; `sushi-lg env` shows what it sees")
     if number and int(number) >= torch.cuda.device_count():

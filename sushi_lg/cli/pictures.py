@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import typer
 
-from sushi_lg.cli.common import find_device
+from sushi_lg.cli.common import find_device, refuse_unknown_device
 from sushi_lg.cli.progress import download_lines, show_progress
 from sushi_lg.data.files import near_paths
 from sushi_lg.errors import ConfigError, DataError, WeightsError
@@ -45,6 +45,7 @@ class Looking:
     def __post_init__(self) -> None:
         if self.workers < 0:
             raise ConfigError(f"workers: {self.workers} is below 0", "0 = as many as there are cores")
+        refuse_unknown_device(self.device)
 
     def load(self, load: Callable[..., Network], name: str, **options: Any) -> tuple[Network, int]:  # noqa: ANN401
         """Return a network, and how many of its calls may run at once.

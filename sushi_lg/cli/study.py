@@ -76,9 +76,6 @@ def study(
         return
     if config is None:
         raise ConfigError("study: no settings", "--config FILE, for example one from configs/studies")
-    from sushi_lg.config import load_yaml, recipe_path
-
-    load_yaml(recipe_path(config))  # what is no file of settings is refused before PyTorch is imported
     if report_only and dry_run:
         raise ConfigError("--report-only and --dry-run exclude each other", "leave one out")
     from sushi_lg.config import load_config
@@ -98,11 +95,11 @@ def study(
 
 def plan_study(settings: StudyConfig, out: Path) -> Study:
     """Load the settings of every training: base, what the domain teaches, the arm, and what is the same for all."""
-    from dataclasses import asdict
+    from dataclasses import asdict, replace
 
     from sushi_lg.config import load_config
     from sushi_lg.study.plan import make_study
-    from sushi_lg.training.trainer import TrainConfig
+    from sushi_lg.training.settings import TrainConfig
 
     # No training may see a frame of any test set; the trainer refuses it.
     tests = [asdict(domain.test) for domain in settings.domains.values() if domain.test is not None]
@@ -114,12 +111,12 @@ def plan_study(settings: StudyConfig, out: Path) -> Study:
                 continue
             sources = f"sources={json.dumps([asdict(source) for source in domain.train])}"
             words = [*settings.base.overrides, *common, sources, *changes]
+            try:
+                training = load_config(TrainConfig, settings.base.config, None, words)
+            except ConfigError as error:
+                raise ConfigError(f"arm {arm}, domain {name}: {error.message}", error.remedy) from error
             for seed in settings.seeds:
-                try:
-                    training = load_config(TrainConfig, settings.base.config, None, [*words, f"seed={seed}"])
-                except ConfigError as error:
-                    raise ConfigError(f"arm {arm}, domain {name}: {error.message}", error.remedy) from error
-                trainings[arm, name, seed] = training
+                trainings[arm, name, seed] = replace(training, seed=seed)
     return make_study(settings, trainings, out)
 
 

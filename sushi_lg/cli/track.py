@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -19,7 +19,7 @@ from sushi_lg.cli.common import (
     split_words,
     write_json,
 )
-from sushi_lg.cli.early import refuse_absent_weights, refuse_settings
+from sushi_lg.cli.early import refuse_absent_weights
 from sushi_lg.cli.pictures import (
     Looking,
     is_pictures,
@@ -35,7 +35,7 @@ _DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
 
 if TYPE_CHECKING:
     from sushi_lg.data.sequence import Sequence
-    from sushi_lg.nn.appearance_encoder import AppearanceConfig
+    from sushi_lg.nn.settings import AppearanceConfig
 
 
 class Precision(enum.Enum):
@@ -112,13 +112,15 @@ def track(
     # All that can be told without PyTorch, whose import takes seconds: mistakes are answered at once.
     from sushi_lg.config import load_yaml, recipe_path
 
-    stated = load_yaml(recipe_path(recipe))
     # the published recipes are told by their window; the default one has none
-    is_published = recipe in ("sushi", "lgmot") or "window" in stated
-    if config is not None:
-        stated |= load_yaml(config)
-    files = [recipe_path(recipe), *([config] if config is not None else [])]
-    _refuse_settings(overrides, files, is_published=is_published)
+    is_published = recipe in ("sushi", "lgmot") or "window" in load_yaml(recipe_path(recipe))
+    settings, run = _read_settings(recipe, config, overrides, is_published=is_published)
+    looking = Looking(run.pop("on_bad_image"), run["workers"], run["device"])
+    budget = None
+    if memory is not None:
+        from sushi_lg.tracking.sizes import parse_size
+
+        budget = parse_size(memory)
     split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
@@ -142,20 +144,11 @@ def track(
     if weights is not None and not is_published:
         refuse_absent_weights(weights)
     if not pictured:
-        says_missing = "missing" in stated or any(word.startswith("missing") for word in overrides)
-        sequences, _ = _open_sources(names, split, data, "skip" if says_missing else "error")
+        sequences, _ = _open_sources(names, split, data, run["missing"])
         for sequence in sequences:
             sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
         _embedders(appearance, sequences)
 
-    settings, run = _read_settings(recipe, config, overrides, is_published=is_published)
-    on_bad_image = run.pop("on_bad_image")
-    budget = None
-    if memory is not None:
-        from sushi_lg.tracking.memory import parse_size
-
-        budget = parse_size(memory)
-    looking = Looking(on_bad_image, run["workers"], run["device"])
     # What only says how to compute is no part of the result's settings.
     workers = run.pop("workers")
     tracker, notes = None, {}
@@ -365,18 +358,12 @@ def _planned(
     return plan.workers
 
 
-def _refuse_settings(overrides: list[str], files: list[Path], *, is_published: bool) -> None:
-    schema = "sushi_lg.tracking.sushi.SushiConfig" if is_published else "sushi_lg.tracking.recipe.TrackerConfig"
-    refuse_settings(overrides, schema, get_type_hints(RunSettings), files)
-
-
 def _read_settings(
     recipe: str, config: Path | None, overrides: list[str], *, is_published: bool
 ) -> tuple[Any, dict[str, Any]]:
     """Return the settings of the recipe, and how to run it."""
     from sushi_lg.config import load_config
-    from sushi_lg.tracking.recipe import TrackerConfig
-    from sushi_lg.tracking.sushi import SushiConfig
+    from sushi_lg.tracking.recipe import SushiConfig, TrackerConfig
 
     @dataclass
     class DefaultRun(RunSettings, TrackerConfig): ...
@@ -386,8 +373,6 @@ def _read_settings(
 
     schema, plain = (SushiRun, SushiConfig) if is_published else (DefaultRun, TrackerConfig)
     loaded: Any = load_config(schema, recipe, config, overrides)
-    if loaded.workers < 0:
-        raise ConfigError(f"workers: {loaded.workers} is below 0", "0 = as many as there are cores")
     run = {
         "missing": loaded.missing.value,
         "on_bad_row": loaded.on_bad_row.value,

@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from sushi_lg.cli.common import JsonOption, OverridesArgument, write_json
-from sushi_lg.cli.early import refuse_absent, refuse_settings
+from sushi_lg.cli.early import refuse_absent
 from sushi_lg.errors import ConfigError
 
 
@@ -36,17 +36,17 @@ def train(
     if config is None and not (folder / "config.yaml").is_file():
         raise ConfigError(f"{folder}: holds no training", "name the --out of the run to go on with")
     source = config if config is not None else str(folder / "config.yaml")
-    from sushi_lg.config import load_config, recipe_path, save_config
+    from sushi_lg.config import load_config, save_config
+    from sushi_lg.training.settings import TrainConfig
 
     # what can be told without PyTorch, whose import takes seconds
-    refuse_settings(overrides or [], "sushi_lg.training.trainer.TrainConfig", files=[recipe_path(source)])
+    settings = load_config(TrainConfig, source, None, [*(overrides or []), *([f"data='{data}'"] if data else [])])
     if data is not None:
         refuse_absent(data, "--data ROOT names the folder that holds the data sets")
 
     from sushi_lg.training.parallel import join_world
-    from sushi_lg.training.trainer import TrainConfig, Trainer
+    from sushi_lg.training.trainer import Trainer
 
-    settings = load_config(TrainConfig, source, None, [*(overrides or []), *([f"data='{data}'"] if data else [])])
     began, is_quiet = time.perf_counter(), str(json_file) == "-"
     world = join_world(settings.device)
     try:

@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from sushi_lg.errors import ConfigError
 from sushi_lg.geometry import cxcywh_to_xyxy, paired_giou, paired_iou, to_camera_free, xyxy_to_cxcywh
 from sushi_lg.graph.appearance import (
     EDGE_WIDTH,
@@ -31,7 +30,7 @@ from sushi_lg.graph.appearance import (
 )
 from sushi_lg.graph.candidates import nearest_pairs, successors_within_gap, within_band
 from sushi_lg.graph.kinematics import CleanFit, EndState, clean_fits, crowd_path, end_states, ends_of_singles
-from sushi_lg.graph.occlusion import NUM_FEATURES as OVERLAP_FEATURES
+from sushi_lg.graph.settings import EvidenceConfig
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.graph.sums import segment_means
 from sushi_lg.graph.tracklets import Tracklets, in_groups
@@ -41,51 +40,6 @@ from sushi_lg.timing import stage
 
 Fits = tuple[CleanFit, CleanFit]
 """Lines at the first and at the last detection of every tracklet."""
-
-
-@dataclass
-class EvidenceConfig:
-    """What the default recipe measures; shared by all levels, because it fixes the widths of the network.
-
-    Attributes:
-        windows: H numbers of detections for velocities.
-        clean_windows: W numbers of detections for lines through the undisturbed ones.
-        offsets: K offsets in frames of the box history at each end.
-        gate_base: largest distance of a candidate in box heights at gap 0, after motion.
-        gate_growth: by how many box heights the gate opens, times the square root of the gap in frames.
-        gate_size: largest difference of log heights.
-        appearance_weight: by how much a candidate that looks like another person costs more than one that looks the
-            same; without appearance vectors it has no meaning.
-    """
-
-    windows: list[int] = field(default_factory=lambda: [3, 8, 20])
-    clean_windows: list[int] = field(default_factory=lambda: [6, 20, 60, 200])
-    offsets: list[int] = field(default_factory=lambda: [1, 2, 4, 7, 11, 16])
-    gate_base: float = 1.0
-    gate_growth: float = 0.5
-    gate_size: float = 0.8
-    appearance_weight: float = 0.5
-
-    def validate(self) -> None:
-        """Check ranges.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        for key in ("windows", "clean_windows", "offsets"):
-            values = getattr(self, key)
-            if not values or min(values) < 1:
-                raise ConfigError(f"evidence.{key}: {list(values)}", "give at least one number, none below 1")
-
-    @property
-    def edge_width(self) -> int:
-        """F, number of edge features."""
-        return 23 + 11 * len(self.windows) + 10 * len(self.clean_windows)
-
-    @property
-    def node_width(self) -> int:
-        """G, number of node features."""
-        return 12 + 2 * (6 + OVERLAP_FEATURES + 3 * len(self.windows) + 4 * len(self.offsets) + len(self.clean_windows))
 
 
 class EvidenceBuilder:

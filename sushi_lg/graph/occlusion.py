@@ -12,11 +12,10 @@ from torch import Tensor
 
 from sushi_lg.geometry import paired_iou
 from sushi_lg.graph.candidates import pair_blocks, within_band
+from sushi_lg.graph.settings import OVERLAP_FEATURES
 from sushi_lg.graph.tracklets import FRAME_SPAN
 from sushi_lg.host import free_to_look, rows_of, thinned
 from sushi_lg.structures import Detections
-
-NUM_FEATURES = 3
 
 
 @dataclass(frozen=True)
@@ -56,7 +55,7 @@ def find_overlaps(detections: Detections, least: float) -> tuple[Tensor, Contact
     key = detections.clip * FRAME_SPAN + detections.frame
     low = torch.searchsorted(key, key)
     high = torch.searchsorted(key, key, right=True)
-    result = boxes.new_zeros(count, NUM_FEATURES)
+    result = boxes.new_zeros(count, OVERLAP_FEATURES)
     largest = torch.full_like(key, -1)
     none = key.new_zeros(0)
     found = [(none, none, boxes.new_zeros(0))]

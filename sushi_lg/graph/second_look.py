@@ -11,51 +11,14 @@ Shapes: N detections, M tracklets, P ordered pairs of overlapping detections of 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
-from sushi_lg.errors import ConfigError
 from sushi_lg.graph.occlusion import Contacts
+from sushi_lg.graph.settings import SecondLookConfig
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.host import thinned
 from sushi_lg.structures import Detections
-
-
-@dataclass
-class SecondLookConfig:
-    """Where tracklets are cut.
-
-    Attributes:
-        min_length: detections a tracklet must have to be cut, or to cut others.
-        touch_iou: overlap with somebody who appears or vanishes from which on a tracklet is cut there.
-        peak_iou: overlap from which on two tracklets are cut where they overlap most.
-        encounter_gap: frames without such an overlap after which the next one of the same two is another encounter.
-    """
-
-    min_length: int = 4
-    touch_iou: float = 0.1
-    peak_iou: float = 0.5
-    encounter_gap: int = 10
-
-    def validate(self) -> None:
-        """Check ranges.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        for key in ("touch_iou", "peak_iou"):
-            if not 0 < getattr(self, key) <= 1:
-                raise ConfigError(f"second_look.{key}: {getattr(self, key)} is not above 0 and at most 1")
-        for key in ("min_length", "encounter_gap"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"second_look.{key}: {getattr(self, key)} is below 1")
-
-    @property
-    def least_iou(self) -> float:
-        """Overlap below which two detections have nothing to do with each other."""
-        return min(self.touch_iou, self.peak_iou)
 
 
 def places_to_cut(detections: Detections, tracklets: Tracklets, contacts: Contacts, config: SecondLookConfig) -> Tensor:

@@ -9,43 +9,11 @@ Shapes: N detections, D width of the vectors, H hidden width, d width of the emb
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sushi_lg.errors import ConfigError
-
-
-@dataclass
-class AppearanceConfig:
-    """The encoder of appearance vectors.
-
-    Attributes:
-        dim: d; 0 = no encoder, vectors are compared as the embedder made them.
-        hidden_dim: H.
-        width: D; training sets it to that of its galleries.
-        embedder: name of the embedder the encoder was trained with; set by training.
-        fingerprint: of that embedder's weights and settings; set by training.
-    """
-
-    dim: int = 0
-    hidden_dim: int = 128
-    width: int = 0
-    embedder: str = ""
-    fingerprint: str = ""
-
-    def validate(self) -> None:
-        """Check ranges.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        if not 0 <= self.dim <= 64:  # what is wider is reduced to that before it is compared
-            raise ConfigError(f"appearance.dim: {self.dim} is not in 0 .. 64", "0 means no encoder")
-        if self.hidden_dim < 1:
-            raise ConfigError(f"appearance.hidden_dim: {self.hidden_dim} is below 1")
+from sushi_lg.nn.settings import AppearanceConfig
 
 
 class AppearanceEncoder(nn.Module):

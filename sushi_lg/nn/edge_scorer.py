@@ -8,8 +8,6 @@ Shapes: M nodes, E edges, F edge features, L levels, S classified steps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
@@ -18,30 +16,8 @@ from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
 from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.precision import in_float32
+from sushi_lg.nn.settings import EdgeScorerConfig
 from sushi_lg.timing import stage
-
-SHARING = ("all_but_first", "none", "all")
-
-
-@dataclass
-class EdgeScorerConfig:
-    """Sizes of the published network.
-
-    Attributes:
-        node_input: width of the (zeroed) node input; fixes the shape of the node encoder only.
-        num_steps: message-passing steps.
-        num_classified: how many of the last steps are classified in training.
-        sharing: which levels share a block: all_but_first, none, all.
-        split_node_encoder: LG-MOT's node encoder in two parts with a 128-wide vector between them.
-        level_embedding: add a learned row per level to the encoded edges.
-    """
-
-    node_input: int = 2048
-    num_steps: int = 12
-    num_classified: int = 11
-    sharing: str = "all_but_first"
-    split_node_encoder: bool = False
-    level_embedding: bool = True
 
 
 class EdgeBlock(nn.Module):
@@ -102,8 +78,7 @@ class EdgeScorer(nn.Module):
 
     def __init__(self, config: EdgeScorerConfig, edge_widths: list[int]) -> None:
         super().__init__()
-        if config.sharing not in SHARING:
-            raise ConfigError(f"scorer.sharing: {config.sharing!r} is unknown", f"one of {', '.join(SHARING)}")
+        config.validate()
         self.block_of = block_of_levels(config.sharing, len(edge_widths))
         for level, block in enumerate(self.block_of):
             first = self.block_of.index(block)

@@ -16,55 +16,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.functional import normalize
 
-from sushi_lg.errors import ConfigError
 from sushi_lg.nn.precision import in_float32
+from sushi_lg.nn.settings import GuidanceConfig
 
-FORMS = ("contrast", "kl", "none")
 KL_WIDTH = 128
 """Width of the hidden layer of LG-MOT's node encoder, to which teachers are brought for its instance loss."""
 _START_SCALE = math.log(1 / 0.07)  # CLIP's initial temperature
 _LARGEST_SCALE = math.log(100.0)  # and its bound
-
-
-@dataclass
-class GuidanceConfig:
-    """Which losses guide, and how strongly.
-
-    Attributes:
-        instance: form of the instance loss (ISG): contrast, kl or none.
-        instance_weight: its weight; contrast is a mean over the guided levels, kl is added up over them.
-        scene: form of the scene loss (SPG).
-        scene_weight: its weight, likewise.
-        levels: levels that are guided, from 0; all when empty. The kl form of the instance loss is of level 0 only.
-    """
-
-    instance: str = "contrast"
-    instance_weight: float = 1.0
-    scene: str = "contrast"
-    scene_weight: float = 1.0
-    levels: list[int] | None = None
-
-    def validate(self, num_levels: int) -> None:
-        """Check names and ranges.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        for key in ("instance", "scene"):
-            if getattr(self, key) not in FORMS:
-                raise ConfigError(f"language.{key}: {getattr(self, key)!r} is unknown", f"one of {', '.join(FORMS)}")
-            if getattr(self, f"{key}_weight") < 0:
-                raise ConfigError(f"language.{key}_weight: {getattr(self, f'{key}_weight')} is below 0")
-        for level in self.levels or []:
-            if not 0 <= level < num_levels:
-                raise ConfigError(f"language.levels: {level} is no level", f"there are 0 .. {num_levels - 1}")
 
 
 class Guidance(nn.Module):

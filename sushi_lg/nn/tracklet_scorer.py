@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 from torch.nn.functional import linear
 
-from sushi_lg.errors import ConfigError
 from sushi_lg.graph.structures import LevelGraph, LevelScores, Rows
 from sushi_lg.host import free_to_look
 from sushi_lg.nn.message_passing import TimeAwareMessagePassing
@@ -25,37 +24,11 @@ from sushi_lg.nn.mlp import MLP
 from sushi_lg.nn.pieces import score_in_pieces
 from sushi_lg.nn.precision import in_float32
 from sushi_lg.nn.segment import gather
+from sushi_lg.nn.settings import ScorerConfig
 from sushi_lg.timing import stage
 
 ROWS = 16384
 """Rows of features that are encoded together. Fixed, because a result must not depend on how much memory there is."""
-
-
-@dataclass
-class ScorerConfig:
-    """Widths of one block of the default network.
-
-    Attributes:
-        node_dim: width of a node while messages pass.
-        edge_dim: width of an edge.
-        hidden_dim: width of hidden layers.
-        num_steps: S.
-    """
-
-    node_dim: int = 32
-    edge_dim: int = 32
-    hidden_dim: int = 64
-    num_steps: int = 4
-
-    def validate(self, name: str) -> None:
-        """Check ranges of the block ``name``.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        for key, least in (("node_dim", 2), ("edge_dim", 2), ("hidden_dim", 1), ("num_steps", 1)):
-            if getattr(self, key) < least:
-                raise ConfigError(f"blocks.{name}.{key}: {getattr(self, key)} is below {least}")
 
 
 @dataclass(frozen=True)

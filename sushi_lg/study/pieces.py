@@ -28,7 +28,8 @@ from sushi_lg.study.scores import Scores, metrics, read_scores, sums_of, write_s
 from sushi_lg.tracking.weights import check_gallery, load_tracker, weights_path
 from sushi_lg.training.checkpoint import flatten, latest_checkpoint
 from sushi_lg.training.parallel import join_world
-from sushi_lg.training.sources import SetConfig, SourceConfig, open_set
+from sushi_lg.training.settings import SetConfig, SourceConfig
+from sushi_lg.training.sources import open_set
 from sushi_lg.training.trainer import Reporter, Trainer
 
 logger = logging.getLogger(__name__)

@@ -15,8 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.training.sources import SetConfig, SourceConfig
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.training.settings import SetConfig, SourceConfig, TrainConfig
 
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")  # names become folders
 # What a study decides itself; an arm that sets one of these would not be compared with the others.

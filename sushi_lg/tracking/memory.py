@@ -9,7 +9,6 @@ is a plan: nothing watches the process while it runs, and detectors that put man
 from __future__ import annotations
 
 import math
-import re
 import sys
 from collections.abc import Sequence as Many
 from dataclasses import dataclass
@@ -19,8 +18,6 @@ import torch
 from sushi_lg.errors import ConfigError
 from sushi_lg.structures import Detections
 
-_UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?\s*$", re.IGNORECASE)
 _FIXED = 300 << 20  # pieces and blocks of one sequence, whatever its length
 _A_DETECTION = 2000  # bytes
 _A_DETECTION_PUBLISHED = 5000  # boxes only; a window at a time
@@ -56,19 +53,6 @@ class MemoryPlan:
         fewer = f" instead of {self.wanted}" if self.workers < self.wanted else ""
         process = f"{_text(self.base)} for the process itself"
         return f"about {_text(self.total)} at most, {at_once}{fewer}; {name} takes {_text(needed)}, {process}"
-
-
-def parse_size(text: str) -> int:
-    """Return bytes: ``4GB``, ``800MB``, ``1.5g``; units of 1024.
-
-    Raises:
-        ConfigError: not of that form, or 0.
-    """
-    match = _SIZE.match(text)
-    size = int(float(match[1]) * _UNITS[match[2].lower()]) if match else 0
-    if size <= 0:
-        raise ConfigError(f"--memory {text!r} is no size", "for example 4GB or 800MB")
-    return size
 
 
 def plan_memory(

@@ -1,14 +1,16 @@
-"""Settings of the default recipe: which levels there are, what they measure, how the result is finished."""
+"""Settings of the recipes: which levels there are, what they measure, how the result is finished.
+
+Nothing here imports PyTorch, so that mistakes are answered at once.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.graph.evidence import EvidenceConfig
-from sushi_lg.graph.second_look import SecondLookConfig
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
-from sushi_lg.nn.tracklet_scorer import ScorerConfig
+from sushi_lg.graph.settings import EDGE_FEATURES, EvidenceConfig, SecondLookConfig
+from sushi_lg.nn.settings import AppearanceConfig, EdgeScorerConfig, ScorerConfig
 
 
 @dataclass
@@ -154,3 +156,73 @@ class TrackerConfig:
         gaps = [level.max_gap for level in self.levels]
         if gaps != sorted(gaps):
             raise ConfigError(f"levels: max_gap must not shrink from level to level, got {gaps}")
+
+
+@dataclass
+class SushiLevelConfig:
+    """One level.
+
+    Attributes:
+        frames: frames a chunk covers.
+        num_neighbours: K, shared by predecessors and successors; an edge must be among the K of both ends.
+        motion_weight: None prunes by feet distance; otherwise the weight of motion against appearance.
+        motion_frames: window of velocities and horizon of predictions; 0 where motion is not used.
+        features: names of edge features.
+    """
+
+    frames: int = 2
+    num_neighbours: int = 10
+    motion_weight: float | None = 0.05
+    motion_frames: int = 1
+    features: list[str] = field(default_factory=lambda: list(EDGE_FEATURES))
+
+
+def doubling_levels(frames: list[int], motion_weight: float = 0.05) -> list[SushiLevelConfig]:
+    """Return the published levels for these chunk lengths."""
+    without_motion = [name for name in EDGE_FEATURES if name != "motion"]
+    first = SushiLevelConfig(frames[0], 10, None, 1, without_motion)
+    return [first, *(SushiLevelConfig(c, 10, motion_weight, before) for before, c in pairwise(frames))]
+
+
+@dataclass
+class SushiConfig:
+    """The published recipe.
+
+    Attributes:
+        window: frames a window covers.
+        overlap: share of a window that the next one repeats.
+        min_score: detections below are left out (the released code: 0.65 for ByteTrack's detections).
+        levels: lowest first; each chunk length divides the next.
+        scorer: network.
+        min_length: shortest trajectory, in detections.
+        interpolate: fill every gap.
+        decimals: digits in result files; None = all.
+    """
+
+    window: int = 512
+    overlap: float = 0.5
+    min_score: float = 0.65
+    levels: list[SushiLevelConfig] = field(default_factory=lambda: doubling_levels([2**n for n in range(1, 10)]))
+    scorer: EdgeScorerConfig = field(default_factory=EdgeScorerConfig)
+    min_length: int = 2
+    interpolate: bool = True
+    decimals: int | None = None
+
+    def validate(self) -> None:
+        """Check what no single field can.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        self.scorer.validate()
+        if not self.levels:
+            raise ConfigError("levels: empty", "give at least one level")
+        for number, level in enumerate(self.levels):
+            unknown = [name for name in level.features if name not in EDGE_FEATURES]
+            if unknown:
+                known = ", ".join(EDGE_FEATURES)
+                raise ConfigError(f"levels.{number}.features: {', '.join(unknown)} unknown", f"known: {known}")
+            if number and level.frames % self.levels[number - 1].frames:
+                raise ConfigError(f"levels.{number}.frames: {level.frames} is no multiple of the level below")
+        if self.levels[-1].frames != self.window:
+            raise ConfigError(f"window: {self.window}, but the last level covers {self.levels[-1].frames} frames")

@@ -11,8 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, field, replace
-from itertools import pairwise
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,16 +25,16 @@ from torch import Tensor, nn
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.trajectory_io import TrajectoryTable
-from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.errors import WeightsError
 from sushi_lg.graph.candidates import mutual_nearest, nearest_pairs, successors_within_chunk
 from sushi_lg.graph.ends import tracklet_ends
-from sushi_lg.graph.features import FEATURES, Pairs, edge_features
+from sushi_lg.graph.features import Pairs, edge_features
 from sushi_lg.graph.identity import label_edges
 from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.host import free_to_look
-from sushi_lg.nn.edge_scorer import EdgeScorer, EdgeScorerConfig
+from sushi_lg.nn.edge_scorer import EdgeScorer
 from sushi_lg.nn.precision import products_in
 from sushi_lg.solver.matching import maximum_weight_matching
 from sushi_lg.solver.structures import Accepted
@@ -43,81 +42,13 @@ from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 from sushi_lg.tracking.finish import empty_table, fill_gaps
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
+from sushi_lg.tracking.recipe import SushiConfig, SushiLevelConfig
 from sushi_lg.tracking.stitch import stitch, window_ranges
 from sushi_lg.tracking.weights import load_state, unreadable_remedy
 
 _UNLIMITED = np.iinfo(np.int64).max
 _WINDOWS_ON_A_GPU = 8
 _HEADER = "sushi_lg_published"
-
-
-@dataclass
-class SushiLevelConfig:
-    """One level.
-
-    Attributes:
-        frames: frames a chunk covers.
-        num_neighbours: K, shared by predecessors and successors; an edge must be among the K of both ends.
-        motion_weight: None prunes by feet distance; otherwise the weight of motion against appearance.
-        motion_frames: window of velocities and horizon of predictions; 0 where motion is not used.
-        features: names of edge features.
-    """
-
-    frames: int = 2
-    num_neighbours: int = 10
-    motion_weight: float | None = 0.05
-    motion_frames: int = 1
-    features: list[str] = field(default_factory=lambda: list(FEATURES))
-
-
-def doubling_levels(frames: list[int], motion_weight: float = 0.05) -> list[SushiLevelConfig]:
-    """Return the published levels for these chunk lengths."""
-    without_motion = [name for name in FEATURES if name != "motion"]
-    first = SushiLevelConfig(frames[0], 10, None, 1, without_motion)
-    return [first, *(SushiLevelConfig(c, 10, motion_weight, before) for before, c in pairwise(frames))]
-
-
-@dataclass
-class SushiConfig:
-    """The published recipe.
-
-    Attributes:
-        window: frames a window covers.
-        overlap: share of a window that the next one repeats.
-        min_score: detections below are left out (the released code: 0.65 for ByteTrack's detections).
-        levels: lowest first; each chunk length divides the next.
-        scorer: network.
-        min_length: shortest trajectory, in detections.
-        interpolate: fill every gap.
-        decimals: digits in result files; None = all.
-    """
-
-    window: int = 512
-    overlap: float = 0.5
-    min_score: float = 0.65
-    levels: list[SushiLevelConfig] = field(default_factory=lambda: doubling_levels([2**n for n in range(1, 10)]))
-    scorer: EdgeScorerConfig = field(default_factory=EdgeScorerConfig)
-    min_length: int = 2
-    interpolate: bool = True
-    decimals: int | None = None
-
-    def validate(self) -> None:
-        """Check what no single field can.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        if not self.levels:
-            raise ConfigError("levels: empty", "give at least one level")
-        for number, level in enumerate(self.levels):
-            unknown = [name for name in level.features if name not in FEATURES]
-            if unknown:
-                known = ", ".join(FEATURES)
-                raise ConfigError(f"levels.{number}.features: {', '.join(unknown)} unknown", f"known: {known}")
-            if number and level.frames % self.levels[number - 1].frames:
-                raise ConfigError(f"levels.{number}.frames: {level.frames} is no multiple of the level below")
-        if self.levels[-1].frames != self.window:
-            raise ConfigError(f"window: {self.window}, but the last level covers {self.levels[-1].frames} frames")
 
 
 class ChunkBuilder:

@@ -23,7 +23,7 @@ from torch import Tensor
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.errors import ConfigError, DataError, WeightsError
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 

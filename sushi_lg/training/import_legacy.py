@@ -22,7 +22,8 @@ from torch.nn.functional import linear
 from sushi_lg.data.checkpoints import read_state_dict
 from sushi_lg.errors import WeightsError
 from sushi_lg.graph.structures import LevelGraph
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 
 _LEVEL_TABLE = "edge_level_embed.weight"
 _LAYERS = {"0": 0, "3": 1, "6": 2}  # linear layers inside the original's Sequential, which also holds ReLU and dropout

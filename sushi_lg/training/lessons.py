@@ -27,57 +27,18 @@ from sushi_lg.language.readers_lgmot import INSTANCE_FILE, has_lgmot, read_lgmot
 from sushi_lg.language.structures import Taught
 from sushi_lg.language.teaching import teach, teach_edges
 from sushi_lg.language.text_encoder import TextEncoder, load_text_encoder
-from sushi_lg.nn.guidance import KL_WIDTH, Guidance, GuidanceConfig, instance_kl, scene_kl
+from sushi_lg.nn.guidance import KL_WIDTH, Guidance, instance_kl, scene_kl
 from sushi_lg.structures import Record
 from sushi_lg.tracking.level import LevelResult
 from sushi_lg.tracking.tracker import Encoded, HierarchicalTracker
 from sushi_lg.training.objective import JudgedEdges
 from sushi_lg.training.sampling import Batch
+from sushi_lg.training.settings import LGMOT, LanguageConfig
 from sushi_lg.training.sources import Source, TrainingSequence
 
 logger = logging.getLogger(__name__)
 
-LGMOT = "lgmot"
-CONTROLS = ("none", "permuted", "one_hot")
 _NOTHING = 1e-4  # what is left of a unit vector when all sentences are equal
-
-
-@dataclass
-class LanguageConfig(GuidanceConfig):
-    """Language in a training.
-
-    Attributes:
-        teacher: name of a text encoder, see ``load_text_encoder``; ``lgmot`` = LG-MOT's tensor files, which lie in the
-            sequence folders and say nothing about single edges; empty = no language.
-        cache: folder for what teachers said; None = nothing is kept.
-        directions: in which sentences may differ, see ``Lessons``.
-        control: none, or what words are compared with in studies: ``permuted`` deals the descriptions of a sequence
-            out anew among its people, ``one_hot`` replaces sentences by lists of attributes.
-    """
-
-    teacher: str = ""
-    cache: str | None = None
-    directions: int = 48
-    control: str = "none"
-
-    def validate(self, num_levels: int) -> None:
-        """Check names and ranges.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        super().validate(num_levels)
-        if self.directions < 1:
-            raise ConfigError(f"language.directions: {self.directions} is below 1")
-        if self.teacher == LGMOT and self.scene == "contrast":
-            raise ConfigError(
-                "language.scene: LG-MOT's files hold one vector a scene and nothing about single edges",
-                "set language.scene=kl or none",
-            )
-        if self.teacher == LGMOT and self.control != "none":
-            raise ConfigError(f"language.control: {self.control} needs words, LG-MOT's files hold vectors", "none")
-        if self.control not in CONTROLS:
-            raise ConfigError(f"language.control: {self.control!r} is unknown", f"one of {', '.join(CONTROLS)}")
 
 
 @dataclass(frozen=True)

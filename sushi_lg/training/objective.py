@@ -29,39 +29,7 @@ from sushi_lg.solver.components import chain_labels
 from sushi_lg.tracking.level import LevelResult, Solver
 from sushi_lg.tracking.tracker import Encoded, HierarchicalTracker, ThresholdMatching
 from sushi_lg.training.sampling import Batch
-
-
-@dataclass
-class LossConfig:
-    """Weights of the parts of the loss.
-
-    Attributes:
-        first_step: weight of the first classified step of message passing; the last has 1, those between rise evenly.
-        one_unknown: weight of edges of which one end is no known person.
-        both_unknown: weight of edges of which neither end is.
-        edge_prior: number added to an edge count before dividing, so that levels with a handful of edges stay quiet.
-        nodes: weight of the node classifiers.
-        members: weight of keeping or dropping detections.
-        boxes: weight of the smoothed boxes.
-        looks: weight of telling people apart by their embeddings, where there is an encoder.
-        looks_temperature: of its softmax.
-        looks_seconds: detections of one person nearer in time than this are not compared for it.
-        looks_detections: detections of a batch that are.
-        box_corner: error, in box sizes, at which the box loss turns from quadratic to linear.
-    """
-
-    first_step: float = 0.5
-    one_unknown: float = 1.0
-    both_unknown: float = 1.0
-    edge_prior: float = 20.0
-    nodes: float = 0.1
-    members: float = 0.3
-    boxes: float = 5.0
-    looks: float = 0.5
-    looks_temperature: float = 0.1
-    looks_seconds: float = 1.0
-    looks_detections: int = 512
-    box_corner: float = 0.05
+from sushi_lg.training.settings import LossConfig
 
 
 @dataclass(frozen=True)

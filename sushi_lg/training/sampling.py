@@ -7,58 +7,23 @@ process of a data-parallel training has a stream of its own, derived from the se
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from sushi_lg.data.augment import AugmentConfig, augment, imagine_detections, mirror, overlay, reverse, subsample
+from sushi_lg.data.augment import augment, imagine_detections, mirror, overlay, reverse, subsample
 from sushi_lg.data.clips import Clip
 from sushi_lg.data.imagined_appearance import imagine_appearance
-from sushi_lg.errors import ConfigError, DataError
+from sushi_lg.data.settings import AugmentConfig
+from sushi_lg.errors import DataError
 from sushi_lg.structures import Detections, Record
+from sushi_lg.training.settings import SamplingConfig
 from sushi_lg.training.sources import Source
 
 _MANY_DRAWS = 1000  # so many empty stretches in a row mean that the data cannot fill a batch
-
-
-@dataclass
-class SamplingConfig:
-    """How batches are made.
-
-    Attributes:
-        budget: detections of a batch; the last clip may exceed it.
-        min_length: shortest clip in frames, after frames were left out.
-        max_length: longest clip. Upper levels join across gaps of up to 128 frames, and learn that from clips with a
-            past and a future around such gaps; a crowd gets shorter clips, of about ``budget`` detections.
-        stride: probabilities of keeping every frame, every second, every third, ...
-        appearance: share of the batches whose detections have appearance vectors; the others are boxes only, so that
-            one set of weights serves both. Vectors are those of the galleries where a source names some (clips of
-            sources without say nothing), else imagined.
-    """
-
-    budget: int = 2400
-    min_length: int = 64
-    max_length: int = 400
-    stride: list[float] = field(default_factory=lambda: [0.6, 0.25, 0.15])
-    appearance: float = 0.5
-
-    def validate(self) -> None:
-        """Check what no single field can.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        if self.budget < 2:
-            raise ConfigError(f"sampling.budget: {self.budget} is below 2")
-        if not 2 <= self.min_length <= self.max_length:
-            raise ConfigError(f"sampling.min_length: {self.min_length} is not in 2 .. {self.max_length} (max_length)")
-        if not self.stride or min(self.stride) < 0 or sum(self.stride) <= 0:
-            raise ConfigError(f"sampling.stride: {self.stride} are no probabilities")
-        if not 0 <= self.appearance <= 1:
-            raise ConfigError(f"sampling.appearance: {self.appearance} is no probability", "give one from 0 to 1")
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ reported number, also under another name (``configs/twins.txt``).
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,45 +22,7 @@ from sushi_lg.data.resources import configs_path
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.splits import Split, load_split, read_split
 from sushi_lg.errors import ConfigError, DataError
-
-
-@dataclass
-class SetConfig:
-    """Some sequences of a split with their detections.
-
-    Attributes:
-        split: name of a split, or a split file.
-        detections: stem of the detection file; None where each sequence has just one.
-        min_score: detections below this are left out.
-        include: names of the sequences to use; all when empty.
-        exclude: names of sequences to leave out.
-        appearance: folder with the galleries of these detections; None = boxes only.
-    """
-
-    split: str
-    detections: str | None = None
-    min_score: float = 0.1
-    include: list[str] = field(default_factory=list)
-    exclude: list[str] = field(default_factory=list)
-    appearance: str | None = None
-
-
-@dataclass
-class SourceConfig(SetConfig):
-    """A set to learn from.
-
-    Attributes:
-        weight: share of the clips drawn from this source, relative to the others.
-        imagined: make detections from the ground truth, for sequences without any.
-        overlay: probability that persons of another, mirrored clip of this source are put into a clip.
-        descriptions: folder with ``<sequence>.jsonl``, what language says about the people and the scenes; None =
-            nothing.
-    """
-
-    weight: float = 1.0
-    imagined: bool = False
-    overlay: float = 0.0
-    descriptions: str | None = None
+from sushi_lg.training.settings import SetConfig, SourceConfig
 
 
 @dataclass(frozen=True)
@@ -113,16 +75,7 @@ def load_sources(configs: Iterable[SourceConfig], reserved: Iterable[SetConfig],
         raise ConfigError("sources: empty", "name at least one split to learn from")
     opened = []
     for number, config in enumerate(configs):
-        if not config.weight > 0:
-            raise ConfigError(f"sources.{number}.weight: {config.weight} is not above 0", "remove the source instead")
-        if not 0 <= config.overlay <= 1:
-            raise ConfigError(f"sources.{number}.overlay: {config.overlay} is no probability", "give one from 0 to 1")
-        for key, value in (("imagined", config.imagined), ("overlay", config.overlay)):
-            if value and config.appearance is not None:
-                raise ConfigError(
-                    f"sources.{number}: {key} makes boxes of which no picture was seen, so they have no vectors",
-                    f"leave out {key} or appearance",
-                )
+        config.validate(f"sources.{number}")
         opened.append(open_set(config, root, f"sources.{number}"))
         for sequence in opened[-1]:
             for other in reserved:

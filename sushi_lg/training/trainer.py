@@ -17,14 +17,13 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import nn
 
-from sushi_lg.data.augment import AugmentConfig
 from sushi_lg.errors import ConfigError, DataError, SushiError, WeightsError
 from sushi_lg.nn.guidance import KL_WIDTH, Guidance
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -43,12 +42,13 @@ from sushi_lg.training.checkpoint import (
     save_checkpoint,
     unpack_optimizer,
 )
-from sushi_lg.training.lessons import LanguageConfig, LanguageGuide, Lessons, load_lessons
+from sushi_lg.training.lessons import LanguageGuide, Lessons, load_lessons
 from sushi_lg.training.metrics import Meter, MetricsLog
-from sushi_lg.training.objective import LossConfig, fit_feature_statistics, objective
+from sushi_lg.training.objective import fit_feature_statistics, objective
 from sushi_lg.training.parallel import World
-from sushi_lg.training.sampling import BatchSampler, SamplingConfig
-from sushi_lg.training.sources import SetConfig, Source, SourceConfig, common_look, load_sources
+from sushi_lg.training.sampling import BatchSampler
+from sushi_lg.training.settings import TrainConfig
+from sushi_lg.training.sources import Source, common_look, load_sources
 from sushi_lg.training.validation import load_validation, validate
 
 logger = logging.getLogger(__name__)
@@ -75,105 +75,6 @@ class DivergedError(SushiError):
     """The gradient was not finite too many times in a row."""
 
     exit_code = 6
-
-
-@dataclass
-class TrainConfig:
-    """A training.
-
-    Attributes:
-        data: folder of the data sets.
-        tracker: the recipe to train.
-        sources: what to learn from.
-        validation: sets that are tracked and scored now and then; no frame of them may be in ``sources``.
-        held_out: sets of which no frame may be in ``sources`` either, kept for reported numbers.
-        sampling: batches.
-        augment: disturbances.
-        loss: the objective.
-        language: what guides the training in words; nothing of it is in the weights.
-        initial: weights to start from, by name or path; None = random ones. Where they have no appearance encoder and
-            ``tracker.appearance.dim`` asks for one, it starts as a projection that keeps angles.
-        max_iterations: length of the training, which the learning rate follows.
-        max_minutes: end after this time at the latest. The learning rate follows whichever of iterations and time is
-            further on, so it is down at the end either way; such a run cannot be repeated to the bit.
-        learning_rate: largest, reached after the warm-up.
-        appearance_learning_rate: the same of the appearance encoder and of language's projections; None = as the rest.
-        final_learning_rate: share of it at the end of the cosine.
-        warm_up: iterations of the linear start.
-        level_warm_up: iterations after which the next level joins in; 0 = all from the start.
-        random_strictness: draw for every batch how strictly levels accept edges, see ``objective``.
-        weight_decay: of AdamW.
-        clip_gradient: largest norm of the gradient.
-        max_bad_steps: stop after this many steps in a row without a finite gradient.
-        ema_decay: of the moving average of the weights that is validated and exported; 0 = the weights themselves.
-        statistics_detections: detections from which input statistics are measured at the start.
-        seed: of everything random.
-        device: auto, cpu or cuda.
-        amp: bfloat16 where it is safe, on CUDA.
-        threads: of torch on the CPU; 0 = torch's own choice.
-        log_every: iterations between log lines.
-        checkpoint_every: iterations between checkpoints; there is always one at the end.
-        keep_checkpoints: how many are kept.
-        validate_every: iterations between validations; 0 = only at the end.
-        tensorboard: write events where TensorBoard is installed.
-        licence: terms of the trained weights, for their header.
-    """
-
-    data: str = "data"
-    tracker: TrackerConfig = field(default_factory=TrackerConfig)
-    sources: list[SourceConfig] = field(default_factory=list)
-    validation: list[SetConfig] = field(default_factory=list)
-    held_out: list[SetConfig] = field(default_factory=list)
-    sampling: SamplingConfig = field(default_factory=SamplingConfig)
-    augment: AugmentConfig = field(default_factory=AugmentConfig)
-    loss: LossConfig = field(default_factory=LossConfig)
-    language: LanguageConfig = field(default_factory=LanguageConfig)
-    initial: str | None = None
-    max_iterations: int = 4000
-    max_minutes: float | None = None
-    learning_rate: float = 1.5e-3
-    appearance_learning_rate: float | None = None
-    final_learning_rate: float = 0.01
-    warm_up: int = 50
-    level_warm_up: int = 25
-    random_strictness: bool = True
-    weight_decay: float = 1e-3
-    clip_gradient: float = 1.0
-    max_bad_steps: int = 20
-    ema_decay: float = 0.999
-    statistics_detections: int = 24000
-    seed: int = 0
-    device: str = "auto"
-    amp: bool = True
-    threads: int = 0
-    log_every: int = 50
-    checkpoint_every: int = 500
-    keep_checkpoints: int = 2
-    validate_every: int = 0
-    tensorboard: bool = True
-    licence: str = ""
-
-    def validate(self) -> None:
-        """Check what no single field can.
-
-        Raises:
-            ConfigError: naming the key.
-        """
-        self.tracker.validate()
-        self.sampling.validate()
-        self.language.validate(len(self.tracker.levels))
-        for key in ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
-        for key in ("learning_rate", "clip_gradient"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"{key}: {getattr(self, key)} is not above 0")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise ConfigError(f"max_minutes: {self.max_minutes} is not above 0", "null means no limit")
-        if not 0 <= self.ema_decay < 1:
-            raise ConfigError(f"ema_decay: {self.ema_decay} is not in [0, 1)")
-        if self.device not in ("auto", "cpu", "cuda"):
-            raise ConfigError(f"device: {self.device!r} is unknown", "auto, cpu or cuda")
 
 
 class Reporter(Protocol):

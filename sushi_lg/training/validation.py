@@ -13,13 +13,14 @@ from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.splits import read_split
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.evaluation.mot import SequenceScores, combine, evaluate_in_memory
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import check_gallery
 from sushi_lg.training.objective import Counts, judge, member_loss
 from sushi_lg.training.parallel import World
 from sushi_lg.training.sampling import Batch, to_batch
-from sushi_lg.training.sources import SetConfig, detection_clip, open_set
+from sushi_lg.training.settings import SetConfig
+from sushi_lg.training.sources import detection_clip, open_set
 
 _SHOWN = ("HOTA", "DetA", "AssA", "IDF1", "MOTA")
 

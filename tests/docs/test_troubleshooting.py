@@ -28,7 +28,7 @@ from printed import assert_printed, documented, run
 
 from sushi_lg.data.files import warn_once
 from sushi_lg.data.video import write_video
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.perception.parts import PART_FRAMES
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker

@@ -20,8 +20,9 @@ from tiny_mllm import save_tiny
 from semantic.bensmot.vocabulary import LABELS
 from semantic.clients.families import FAMILIES
 from semantic.clients.grammar import pair_pattern
-from semantic.clients.local import LocalClient, LocalSettings
+from semantic.clients.local import LocalClient
 from semantic.clients.protocol import Question, Reply, plain
+from semantic.clients.settings import LocalSettings
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 SYSTEM = "You describe people in a video."

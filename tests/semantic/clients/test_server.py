@@ -19,7 +19,8 @@ import pytest
 from numpy.typing import NDArray
 
 from semantic.clients.protocol import Question, Reply
-from semantic.clients.server import ServerClient, ServerSettings
+from semantic.clients.server import ServerClient
+from semantic.clients.settings import ServerSettings
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 KEY = "sk-very-secret-0123456789"

@@ -12,7 +12,8 @@ from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.benchmark.waits import count_waits, counting
 from sushi_lg.host import like_on_a_gpu
 from sushi_lg.solver import matching
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import load_tracker, weights_path
 

@@ -15,7 +15,7 @@ from synthetic import write_world
 import sushi_lg.detection.registry as registry
 from sushi_lg.appearance.thumbnail import ThumbnailEmbedder
 from sushi_lg.cli.app import main
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, save_weights

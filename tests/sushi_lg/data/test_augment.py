@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from sushi_lg.data.augment import (
-    AugmentConfig,
     add_spurious,
     augment,
     drop_runs,
@@ -19,6 +18,7 @@ from sushi_lg.data.augment import (
     subsample,
 )
 from sushi_lg.data.clips import BACKGROUND, OBJECT, Clip
+from sushi_lg.data.settings import AugmentConfig
 
 
 def walking(persons: int, length: int = 40, *, camera: bool = False, top: float = 100, seed: int = 0) -> Clip:

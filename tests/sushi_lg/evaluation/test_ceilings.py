@@ -17,7 +17,7 @@ from sushi_lg.evaluation.ceilings import (
     stage_tables,
 )
 from sushi_lg.evaluation.labelled import load_labelled
-from sushi_lg.nn.tracklet_scorer import ScorerConfig
+from sushi_lg.nn.settings import ScorerConfig
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 

@@ -21,8 +21,9 @@ from sushi_lg.graph.appearance import (
     node_likeness,
     tracklet_looks,
 )
-from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig
+from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.occlusion import overlap_features
+from sushi_lg.graph.settings import EvidenceConfig
 from sushi_lg.graph.tracklets import Tracklets, singletons
 from sushi_lg.structures import Detections
 

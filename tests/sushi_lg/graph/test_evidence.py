@@ -10,8 +10,9 @@ import torch
 from toy import cut, make, panning, seen_by, single_clip, tracklets_of, walkers
 
 from sushi_lg.graph import tracklets as tracklets_module
-from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig
+from sushi_lg.graph.evidence import EvidenceBuilder
 from sushi_lg.graph.occlusion import overlap_features
+from sushi_lg.graph.settings import EvidenceConfig
 from sushi_lg.graph.structures import LevelGraph
 from sushi_lg.graph.tracklets import Tracklets, from_members, singletons, split
 from sushi_lg.structures import Detections

@@ -9,6 +9,7 @@ from toy import cut, make, walkers
 
 from sushi_lg.graph.ends import tracklet_ends
 from sushi_lg.graph.features import FEATURES, Pairs, edge_features
+from sushi_lg.graph.settings import EDGE_FEATURES
 from sushi_lg.graph.tracklets import singletons
 from sushi_lg.structures import Detections
 
@@ -22,6 +23,10 @@ def pairs_of(detections: Detections, seed: int, window: int) -> tuple[Pairs, lis
     pairs = Pairs(detections, tracklets, ends, window, *torch.tensor(edges).T.contiguous())
     rates = detections.frame_rate.tolist()
     return pairs, [published.features(nodes[u], nodes[v], window, rates[nodes[u].clip]) for u, v in edges]
+
+
+def test_settings_know_all_names() -> None:
+    assert tuple(FEATURES) == EDGE_FEATURES
 
 
 @pytest.mark.parametrize("window", [1, 4])

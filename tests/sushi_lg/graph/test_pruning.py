@@ -16,7 +16,8 @@ from sushi_lg.graph.features import FEATURES
 from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.tracklets import singletons
 from sushi_lg.structures import Detections
-from sushi_lg.tracking.sushi import ChunkBuilder, SushiLevelConfig
+from sushi_lg.tracking.recipe import SushiLevelConfig
+from sushi_lg.tracking.sushi import ChunkBuilder
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 

@@ -11,7 +11,8 @@ from toy import cut, make, members, tracklets_of, walkers
 
 from sushi_lg.geometry import paired_iou
 from sushi_lg.graph.occlusion import find_overlaps
-from sushi_lg.graph.second_look import SecondLookConfig, places_to_cut
+from sushi_lg.graph.second_look import places_to_cut
+from sushi_lg.graph.settings import SecondLookConfig
 from sushi_lg.graph.tracklets import Tracklets, singletons
 from sushi_lg.structures import Detections
 

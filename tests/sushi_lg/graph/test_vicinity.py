@@ -8,8 +8,9 @@ import pytest
 import torch
 from toy import cut, panning, seen_by, walkers
 
-from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig, Vicinity
+from sushi_lg.graph.evidence import EvidenceBuilder, Vicinity
 from sushi_lg.graph.occlusion import find_overlaps, overlap_features
+from sushi_lg.graph.settings import EvidenceConfig
 from sushi_lg.graph.tracklets import Tracklets, singletons
 from sushi_lg.host import like_on_a_gpu
 from sushi_lg.structures import Detections

@@ -9,7 +9,8 @@ import torch
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
 from sushi_lg.errors import DataError
-from sushi_lg.graph.evidence import EvidenceBuilder, EvidenceConfig, edge_feature_groups
+from sushi_lg.graph.evidence import EvidenceBuilder, edge_feature_groups
+from sushi_lg.graph.settings import EvidenceConfig
 from sushi_lg.inspection.microscope import Fate, Microscope, Pair, choose_pair, neighbourhood, owner_of
 from sushi_lg.inspection.replay import Replay, open_run, replay
 from sushi_lg.nn.tracklet_scorer import TrackletBlock

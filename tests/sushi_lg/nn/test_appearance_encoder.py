@@ -5,7 +5,8 @@ import torch
 from torch.nn.functional import normalize
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.nn.appearance_encoder import AppearanceConfig, AppearanceEncoder
+from sushi_lg.nn.appearance_encoder import AppearanceEncoder
+from sushi_lg.nn.settings import AppearanceConfig
 
 
 def encoder(width: int = 96) -> AppearanceEncoder:

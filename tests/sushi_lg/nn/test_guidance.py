@@ -9,7 +9,8 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.nn.guidance import Guidance, GuidanceConfig, identity_contrast, instance_kl, scene_kl
+from sushi_lg.nn.guidance import Guidance, identity_contrast, instance_kl, scene_kl
+from sushi_lg.nn.settings import GuidanceConfig
 
 
 def guidance(instance: str = "contrast", scene: str = "contrast") -> Guidance:

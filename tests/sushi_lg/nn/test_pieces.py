@@ -8,7 +8,8 @@ from torch import Tensor
 
 from sushi_lg.graph.structures import LevelGraph, Rows
 from sushi_lg.nn import pieces
-from sushi_lg.nn.tracklet_scorer import InputWidths, ScorerConfig, TrackletScorer
+from sushi_lg.nn.settings import ScorerConfig
+from sushi_lg.nn.tracklet_scorer import InputWidths, TrackletScorer
 
 STEPS = 3
 

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from sushi_lg.graph.structures import LevelGraph
-from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, ScorerConfig, TrackletScorer
+from sushi_lg.nn.settings import ScorerConfig
+from sushi_lg.nn.tracklet_scorer import FeatureNorm, InputWidths, TrackletScorer
 
 CONFIG = ScorerConfig(node_dim=8, edge_dim=6, hidden_dim=10, num_steps=3)
 SLOTS = ["low", "high", "high"]

@@ -31,7 +31,8 @@ from sushi_lg.tracking.run import track_sequences
 from sushi_lg.tracking.weights import load_tracker
 from sushi_lg.training.checkpoint import latest_checkpoint
 from sushi_lg.training.parallel import World
-from sushi_lg.training.trainer import TrainConfig, Trainer
+from sushi_lg.training.settings import TrainConfig
+from sushi_lg.training.trainer import Trainer
 
 WriteStudy = Callable[..., Path]
 DOMAINS, ARMS, SEEDS = ("plaza", "station"), ("plain", "slow"), (0, 1)

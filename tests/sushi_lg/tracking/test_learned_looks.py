@@ -19,16 +19,14 @@ from synthetic import write_world
 from sushi_lg.data.sequence import open_sequence
 from sushi_lg.data.trajectory_io import read_trajectories
 from sushi_lg.errors import DataError, WeightsError
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, check_look, load_tracker, read_weights, save_weights
-from sushi_lg.training.lessons import LanguageConfig
 from sushi_lg.training.parallel import World
-from sushi_lg.training.sampling import SamplingConfig
-from sushi_lg.training.sources import SourceConfig
-from sushi_lg.training.trainer import TrainConfig, Trainer
+from sushi_lg.training.settings import LanguageConfig, SamplingConfig, SourceConfig, TrainConfig
+from sushi_lg.training.trainer import Trainer
 
 LEARNED = AppearanceConfig(8, 128, WIDTH, "toy", "weights-of-toy")
 

@@ -11,8 +11,9 @@ from toy import make
 from sushi_lg.errors import ConfigError
 from sushi_lg.structures import Detections
 from sushi_lg.tracking import memory
-from sushi_lg.tracking.memory import parse_size, plan_memory
 from sushi_lg.tracking.memory import peak_memory as held
+from sushi_lg.tracking.memory import plan_memory
+from sushi_lg.tracking.sizes import parse_size
 
 GIB = 1 << 30
 

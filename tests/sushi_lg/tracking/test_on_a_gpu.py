@@ -12,12 +12,13 @@ from pretend_gpu import pretend_gpu, some_gpu
 
 from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.structures import Detections
-from sushi_lg.tracking.recipe import TrackerConfig
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.recipe import SushiConfig, TrackerConfig, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import load_tracker, weights_path
-from sushi_lg.training.objective import LossConfig, objective
+from sushi_lg.training.objective import objective
 from sushi_lg.training.sampling import Batch
+from sushi_lg.training.settings import LossConfig
 
 DEVICE = torch.device("cuda:0")
 

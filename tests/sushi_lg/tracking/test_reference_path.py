@@ -22,8 +22,9 @@ from sushi_lg.nn import message_passing, pieces, tracklet_scorer
 from sushi_lg.nn.precision import products_in
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import LevelResult
+from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
 from sushi_lg.tracking.run import track_sequences
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import load_tracker, weights_path
 

@@ -16,16 +16,9 @@ from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
 from sushi_lg.nn.losses import level_loss
 from sushi_lg.structures import Detections
+from sushi_lg.tracking.recipe import SushiConfig, SushiLevelConfig, doubling_levels
 from sushi_lg.tracking.stitch import stitch, window_ranges
-from sushi_lg.tracking.sushi import (
-    SushiConfig,
-    SushiLevelConfig,
-    SushiTracker,
-    doubling_levels,
-    load_sushi,
-    of_everybody,
-    save_sushi,
-)
+from sushi_lg.tracking.sushi import SushiTracker, load_sushi, of_everybody, save_sushi
 
 pytestmark = pytest.mark.usefixtures("both_ways")
 

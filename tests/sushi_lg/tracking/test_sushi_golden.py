@@ -14,8 +14,9 @@ from sushi_lg.graph.labels import majority_identity, nearest_partner_labels
 from sushi_lg.nn.losses import level_loss
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.level import LevelResult
+from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
 from sushi_lg.tracking.stitch import window_ranges
-from sushi_lg.tracking.sushi import SushiConfig, SushiTracker, doubling_levels
+from sushi_lg.tracking.sushi import SushiTracker
 from sushi_lg.training.import_legacy import import_state_dict
 
 pytestmark = pytest.mark.usefixtures("both_ways")

@@ -12,9 +12,9 @@ import torch
 from toy import make, members, single_clip, walkers
 
 from sushi_lg.data.trajectory_io import TrajectoryTable
-from sushi_lg.graph.second_look import SecondLookConfig
+from sushi_lg.graph.settings import SecondLookConfig
 from sushi_lg.graph.structures import LevelGraph, LevelScores
-from sushi_lg.nn.tracklet_scorer import ScorerConfig
+from sushi_lg.nn.settings import ScorerConfig
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker, ThresholdMatching

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import save_file
 
 from sushi_lg.errors import WeightsError
-from sushi_lg.nn.tracklet_scorer import ScorerConfig
+from sushi_lg.nn.settings import ScorerConfig
 from sushi_lg.tracking.recipe import LevelConfig, OutputConfig, TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, from_json, load_tracker, read_weights, save_weights, weights_path

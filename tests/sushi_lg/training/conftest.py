@@ -14,14 +14,10 @@ import torch
 from guided import Said, save_teacher, write_galleries, write_said
 from synthetic import write_world
 
-from sushi_lg.data.augment import AugmentConfig
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
-from sushi_lg.nn.tracklet_scorer import ScorerConfig
+from sushi_lg.data.settings import AugmentConfig
+from sushi_lg.nn.settings import AppearanceConfig, ScorerConfig
 from sushi_lg.tracking.recipe import LevelConfig, TrackerConfig
-from sushi_lg.training.lessons import LanguageConfig
-from sushi_lg.training.sampling import SamplingConfig
-from sushi_lg.training.sources import SetConfig, SourceConfig
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.training.settings import LanguageConfig, SamplingConfig, SetConfig, SourceConfig, TrainConfig
 
 
 @pytest.fixture(scope="session")

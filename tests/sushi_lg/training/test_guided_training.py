@@ -17,14 +17,14 @@ from torch import Tensor
 from torch.nn.functional import normalize
 
 from sushi_lg.errors import ConfigError, WeightsError
-from sushi_lg.nn.appearance_encoder import AppearanceConfig
+from sushi_lg.nn.settings import AppearanceConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.tracking.weights import WeightsInfo, load_tracker, read_weights, save_weights
 from sushi_lg.training import trainer as trainer_module
-from sushi_lg.training.lessons import LanguageConfig
 from sushi_lg.training.parallel import World
-from sushi_lg.training.sources import SetConfig, SourceConfig, detection_clip, open_set
-from sushi_lg.training.trainer import TrainConfig, Trainer
+from sushi_lg.training.settings import LanguageConfig, SetConfig, SourceConfig, TrainConfig
+from sushi_lg.training.sources import detection_clip, open_set
+from sushi_lg.training.trainer import Trainer
 
 Settings = Callable[..., TrainConfig]
 ALONE = World(0, 1, torch.device("cpu"))

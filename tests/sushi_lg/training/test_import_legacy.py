@@ -18,7 +18,8 @@ from torch import Tensor
 from sushi_lg.cli.app import main
 from sushi_lg.config import load_config
 from sushi_lg.errors import WeightsError
-from sushi_lg.tracking.sushi import SushiConfig, load_sushi
+from sushi_lg.tracking.recipe import SushiConfig
+from sushi_lg.tracking.sushi import load_sushi
 from sushi_lg.training.import_legacy import import_checkpoint
 
 NODE_INPUT = 10

@@ -12,9 +12,9 @@ from sushi_lg.data.clips import OBJECT, Clip
 from sushi_lg.data.imagined_appearance import imagine_appearance
 from sushi_lg.tracking.recipe import LevelConfig, TrackerConfig
 from sushi_lg.tracking.tracker import HierarchicalTracker
-from sushi_lg.training.objective import LossConfig, fit_feature_statistics, objective
+from sushi_lg.training.objective import fit_feature_statistics, objective
 from sushi_lg.training.sampling import Batch, to_batch
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.training.settings import LossConfig, TrainConfig
 
 FRAMES, HIDDEN = 40, (18, 22)
 

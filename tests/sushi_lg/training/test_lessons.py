@@ -23,11 +23,11 @@ from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.tracking.level import LevelResult
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.training import lessons as lessons_module
-from sushi_lg.training.lessons import LanguageConfig, LanguageGuide, Lessons, _told_apart, load_lessons
+from sushi_lg.training.lessons import LanguageGuide, Lessons, _told_apart, load_lessons
 from sushi_lg.training.objective import JudgedEdges, judge
 from sushi_lg.training.sampling import Batch, to_batch
-from sushi_lg.training.sources import Source, SourceConfig, load_sources
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.training.settings import LanguageConfig, SourceConfig, TrainConfig
+from sushi_lg.training.sources import Source, load_sources
 
 NAMES = ("learn-1", "learn-2", "learn-3", "learn-4")
 Load = Callable[..., list[Source]]

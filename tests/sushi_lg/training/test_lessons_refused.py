@@ -17,9 +17,11 @@ from sushi_lg.data.splits import load_split
 from sushi_lg.errors import ConfigError, DataError
 from sushi_lg.language.descriptions import descriptions_path, write_descriptions
 from sushi_lg.language.readers_lgmot import INSTANCE_FILE, SCENE_FOLDER
-from sushi_lg.nn.guidance import Guidance, GuidanceConfig
-from sushi_lg.training.lessons import LanguageConfig, _told_apart, load_lessons
-from sushi_lg.training.sources import Source, SourceConfig, load_sources
+from sushi_lg.nn.guidance import Guidance
+from sushi_lg.nn.settings import GuidanceConfig
+from sushi_lg.training.lessons import _told_apart, load_lessons
+from sushi_lg.training.settings import LanguageConfig, SourceConfig
+from sushi_lg.training.sources import Source, load_sources
 
 NAMES = ("learn-1", "learn-2", "learn-3", "learn-4")
 

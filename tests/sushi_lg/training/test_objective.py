@@ -20,7 +20,6 @@ from sushi_lg.tracking.recipe import TrackerConfig, default_levels
 from sushi_lg.tracking.tracker import HierarchicalTracker
 from sushi_lg.training.objective import (
     Counts,
-    LossConfig,
     box_loss,
     edge_loss,
     fit_feature_statistics,
@@ -30,8 +29,8 @@ from sushi_lg.training.objective import (
     objective,
 )
 from sushi_lg.training.sampling import Batch, to_batch
-from sushi_lg.training.sources import SourceConfig, load_sources
-from sushi_lg.training.trainer import TrainConfig
+from sushi_lg.training.settings import LossConfig, SourceConfig, TrainConfig
+from sushi_lg.training.sources import load_sources
 
 Settings = Callable[..., TrainConfig]
 

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 import torch
 
-from sushi_lg.data.augment import AugmentConfig
+from sushi_lg.data.settings import AugmentConfig
 from sushi_lg.errors import ConfigError, DataError
-from sushi_lg.training.sampling import Batch, BatchSampler, SamplingConfig
-from sushi_lg.training.sources import Source, SourceConfig, load_sources
+from sushi_lg.training.sampling import Batch, BatchSampler
+from sushi_lg.training.settings import SamplingConfig, SourceConfig
+from sushi_lg.training.sources import Source, load_sources
 
 SMALL = SamplingConfig(budget=300, min_length=20, max_length=40, stride=[0.5, 0.5])
 

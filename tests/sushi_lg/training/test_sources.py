@@ -11,15 +11,8 @@ from sushi_lg.data.clips import BACKGROUND, IGNORED, OBJECT
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.data.splits import load_split
 from sushi_lg.errors import ConfigError, DataError
-from sushi_lg.training.sources import (
-    SetConfig,
-    SourceConfig,
-    common_look,
-    detection_clip,
-    load_sources,
-    read_twins,
-    truth_clip,
-)
+from sushi_lg.training.settings import SetConfig, SourceConfig
+from sushi_lg.training.sources import common_look, detection_clip, load_sources, read_twins, truth_clip
 
 
 def split(world: Path, name: str, view: str, *sequences: str) -> str:

@@ -19,11 +19,11 @@ from sushi_lg.tracking.recipe import LevelConfig
 from sushi_lg.tracking.weights import load_tracker, read_weights
 from sushi_lg.training import trainer as trainer_module
 from sushi_lg.training.checkpoint import latest_checkpoint, load_checkpoint
-from sushi_lg.training.objective import LossConfig, Objective, objective
+from sushi_lg.training.objective import Objective, objective
 from sushi_lg.training.parallel import World
-from sushi_lg.training.sampling import BatchSampler, SamplingConfig
-from sushi_lg.training.sources import SetConfig
-from sushi_lg.training.trainer import DivergedError, TrainConfig, Trainer, learning_rate
+from sushi_lg.training.sampling import BatchSampler
+from sushi_lg.training.settings import LossConfig, SamplingConfig, SetConfig, TrainConfig
+from sushi_lg.training.trainer import DivergedError, Trainer, learning_rate
 
 Settings = Callable[..., TrainConfig]
 ALONE = World(0, 1, torch.device("cpu"))
