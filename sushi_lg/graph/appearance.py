@@ -43,6 +43,7 @@ _LASTING_SECONDS = 1.0  # tracklets of this length tell how much of a look lasts
 _NOTHING = 1e-3  # what is left of a unit vector when all vectors of a video are equal
 _SAMPLE = 2048  # vectors that the reduction is fitted to
 _ROWS = 16384  # vectors in full precision at once
+_PAIRS = 1 << 17  # pairs whose vectors stand side by side, 64 numbers each: 100 MB with their products
 _ENCODED_ROWS = 2048  # the same before an encoder, which makes several tables of their size
 
 
@@ -166,7 +167,9 @@ def tracklet_looks(looks: Looks, tracklets: Tracklets) -> TrackletLooks:
 
 def mean_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, earlier: Tensor, later: Tensor) -> Tensor:
     """Return (P,) likeness of the means of pairs of tracklets; 0.5, which says nothing, where one is not known."""
-    cosine = (of.mean[earlier] * of.mean[later]).sum(dim=1)
+    parts = zip(earlier.split(_PAIRS), later.split(_PAIRS), strict=True)
+    cosines = [(of.mean[u] * of.mean[v]).sum(dim=1) for u, v in parts]
+    cosine = cosines[0] if len(cosines) == 1 else torch.cat(cosines)
     values = looks.likeness(cosine, tracklets.clip[earlier])
     return torch.where(of.known[earlier] & of.known[later], values, torch.full_like(values, 0.5))
 
