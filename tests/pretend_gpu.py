@@ -110,12 +110,14 @@ class PretendedGpu:
         unordered: by operation and place in the sources, sums of fractions in no fixed order.
         bytes: held now.
         peak_bytes: held at the worst moment.
+        memory: bytes that can be held; more is refused as PyTorch refuses it.
     """
 
     waits: Counter[str] = field(default_factory=Counter)
     unordered: Counter[str] = field(default_factory=Counter)
     bytes: int = 0
     peak_bytes: int = 0
+    memory: int = 80 << 30
     _held: Counter[int] = field(default_factory=Counter)
 
     def hold(self, tensor: OnGpu) -> None:
@@ -125,6 +127,8 @@ class PretendedGpu:
         if not address:
             return
         if not self._held[address]:
+            if self.bytes + size > self.memory:
+                raise torch.OutOfMemoryError(f"CUDA out of memory. Tried to allocate {size} bytes")
             self.bytes += size
             self.peak_bytes = max(self.peak_bytes, self.bytes)
         self._held[address] += 1
@@ -152,23 +156,25 @@ def _backward() -> Iterator[None]:
 
 
 @contextmanager
-def pretend_gpu() -> Iterator[PretendedGpu]:
-    """Let ``cuda:0`` exist in this thread."""
+def pretend_gpu(memory: int = 80 << 30) -> Iterator[PretendedGpu]:
+    """Let ``cuda:0`` with so many bytes exist in this thread."""
     global _active
     before = (
         torch.cuda._lazy_init,
         torch.cuda.is_available,
         torch.cuda.device_count,
         torch.cuda.is_bf16_supported,
+        torch.cuda.mem_get_info,
         torch.inference_mode.__enter__,
         torch.inference_mode.__exit__,
     )
     assert not before[1](), "there is a real one: test with that"
-    gpu = PretendedGpu()
+    gpu = PretendedGpu(memory=memory)
     torch.cuda._lazy_init = lambda: None
     torch.cuda.is_available = lambda: True
     torch.cuda.device_count = lambda: 1
     torch.cuda.is_bf16_supported = lambda *_, **__: True
+    torch.cuda.mem_get_info = lambda *_: (gpu.memory - gpu.bytes, gpu.memory)
     overwrite = torch.__future__.get_overwrite_module_params_on_conversion()
     torch.__future__.set_overwrite_module_params_on_conversion(True)  # parameters become tensors of another class
     # Tensors of inference mode cannot be views of a subclass; without gradients the operations are the same.
@@ -186,6 +192,7 @@ def pretend_gpu() -> Iterator[PretendedGpu]:
             torch.cuda.is_available,
             torch.cuda.device_count,
             torch.cuda.is_bf16_supported,
+            torch.cuda.mem_get_info,
             torch.inference_mode.__enter__,  # type: ignore[method-assign]
             torch.inference_mode.__exit__,  # type: ignore[method-assign]
         ) = before

@@ -34,8 +34,12 @@ from sushi_lg.errors import ConfigError, DataError, WeightsError
 _DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from sushi_lg.data.sequence import Sequence
     from sushi_lg.nn.settings import AppearanceConfig
+    from sushi_lg.structures import Detections
+    from sushi_lg.tracking.recipe import SushiConfig
 
 
 class Precision(enum.Enum):
@@ -93,6 +97,10 @@ def track(
         str | None,
         typer.Option("--memory", metavar="SIZE", help="Plan for this much: 4GB, 800MB (of 1024)."),
     ] = None,
+    gpu_memory: Annotated[
+        str | None,
+        typer.Option("--gpu-memory", metavar="SIZE", help="The same for a GPU; what is free on it."),
+    ] = None,
     json_file: JsonOption = None,
     config: ConfigOption = None,
 ) -> None:
@@ -116,11 +124,10 @@ def track(
     is_published = recipe in ("sushi", "lgmot") or "window" in load_yaml(recipe_path(recipe))
     settings, run = _read_settings(recipe, config, overrides, is_published=is_published)
     looking = Looking(run.pop("on_bad_image"), run["workers"], run["device"])
-    budget = None
-    if memory is not None:
-        from sushi_lg.tracking.sizes import parse_size
+    from sushi_lg.tracking.sizes import parse_size
 
-        budget = parse_size(memory)
+    budget = None if memory is None else parse_size(memory)
+    gpu_budget = None if gpu_memory is None else parse_size(gpu_memory, "--gpu-memory")
     split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
@@ -149,6 +156,9 @@ def track(
             sequence.detections_path(detections)  # refuses before work begins, not in the middle of it
         _embedders(appearance, sequences)
 
+    device = find_device(run["device"])
+    if gpu_budget is not None and device == "cpu":
+        raise ConfigError("--gpu-memory is of a GPU, and the device is cpu", "leave it out; --memory is of the host")
     # What only says how to compute is no part of the result's settings.
     workers = run.pop("workers")
     tracker, notes = None, {}
@@ -161,7 +171,6 @@ def track(
         names, detections, appearance = _look(names, pictured, folder, stages, looking, frame_rate, known, learned)
     sequences, source = _open_sources(names, split, data, run["missing"])
     embedders = _embedders(appearance, sequences)
-    device = find_device(run["device"])
     workers = _at_once(workers, device, len(sequences))
     if tracker is None:
         tracker, notes = _make_tracker(settings, weights)
@@ -171,9 +180,12 @@ def track(
 
         for sequence in sequences:
             check_gallery(learned, appearance, sequence.name)
+    reading = _Reading(sequences, detections, appearance, run["on_bad_row"])
     if budget is not None:
-        workers = _planned(
-            budget, sequences, detections, appearance, run["on_bad_row"], workers, settings.min_score, is_published
+        workers = _planned(budget, reading, workers, settings.min_score, is_published)
+    if device != "cpu":
+        workers = _planned_on_gpu(
+            gpu_budget, reading, workers, settings.min_score, settings if is_published else None, device
         )
     _claim(
         folder,
@@ -336,25 +348,43 @@ def _at_once(workers: int, device: str, sequences: int) -> int:
     return max(1, min(workers, sequences))
 
 
-def _planned(
-    budget: int,
-    sequences: list[Sequence],
-    stem: str | None,
-    galleries: Path | None,
-    on_bad_row: str,
-    workers: int,
-    min_score: float,
-    is_published: bool,
-) -> int:
-    """Return how many sequences may run at once within ``budget`` bytes; reads all detections once more to know."""
+@dataclass(frozen=True)
+class _Reading:
+    """Name and detections of every sequence, read once more to know what they need, and one at a time."""
+
+    sequences: list[Sequence]
+    stem: str | None
+    galleries: Path | None
+    on_bad_row: Any
+
+    def __iter__(self) -> Iterator[tuple[str, Detections]]:
+        for one in self.sequences:
+            yield one.name, one.load_detections(self.stem, on_bad_row=self.on_bad_row, galleries=self.galleries)
+
+
+def _planned(budget: int, reading: _Reading, workers: int, min_score: float, is_published: bool) -> int:
+    """Return how many sequences may run at once within ``budget`` bytes of the host."""
     from sushi_lg.tracking.memory import plan_memory
 
-    read = [
-        (one.name, one.load_detections(stem, on_bad_row=on_bad_row, galleries=galleries))  # type: ignore[arg-type]
-        for one in sequences
-    ]
-    plan = plan_memory(read, budget, workers, min_score=min_score, published=is_published)
+    plan = plan_memory(reading, budget, workers, min_score=min_score, published=is_published)
     typer.echo(f"memory: {plan.explain()}", err=True)
+    return plan.workers
+
+
+def _planned_on_gpu(
+    budget: int | None,
+    reading: _Reading,
+    workers: int,
+    min_score: float,
+    published: SushiConfig | None,
+    device: str,
+) -> int:
+    """Return how many sequences may run at once within ``budget`` bytes of a GPU, or what is free there."""
+    from sushi_lg.tracking.memory import plan_gpu_memory
+
+    plan = plan_gpu_memory(reading, workers, min_score=min_score, published=published, device=device, budget=budget)
+    if budget is not None or plan.workers < plan.wanted:
+        typer.echo(f"GPU memory: {plan.explain()}", err=True)
     return plan.workers
 
 

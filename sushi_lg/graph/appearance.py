@@ -28,6 +28,8 @@ NUM_VIEWS = 6
 """K, views that a tracklet keeps: the clearest of its first second, of each quarter, and of its last second."""
 MOST_DIMENSIONS = 64
 """Vectors are reduced to this width: comparing is what they are for, and its cost is proportional to the width."""
+COMPARED_PAIRS = 1 << 17
+"""Pairs whose vectors stand side by side, in 100 MB with their products."""
 EDGE_WIDTH = 11
 NODE_WIDTH = 4
 
@@ -166,7 +168,9 @@ def tracklet_looks(looks: Looks, tracklets: Tracklets) -> TrackletLooks:
 
 def mean_likeness(looks: Looks, of: TrackletLooks, tracklets: Tracklets, earlier: Tensor, later: Tensor) -> Tensor:
     """Return (P,) likeness of the means of pairs of tracklets; 0.5, which says nothing, where one is not known."""
-    cosine = (of.mean[earlier] * of.mean[later]).sum(dim=1)
+    parts = zip(earlier.split(COMPARED_PAIRS), later.split(COMPARED_PAIRS), strict=True)
+    cosines = [(of.mean[u] * of.mean[v]).sum(dim=1) for u, v in parts]
+    cosine = cosines[0] if len(cosines) == 1 else torch.cat(cosines)
     values = looks.likeness(cosine, tracklets.clip[earlier])
     return torch.where(of.known[earlier] & of.known[later], values, torch.full_like(values, 0.5))
 

@@ -32,7 +32,9 @@ Keep = Callable[[Tensor, Tensor, Tensor], Tensor]
 BLOCK = 1 << 16
 """Pairs listed at once on a CPU: few enough for their numbers to stay in the cache."""
 GPU_BLOCK = 1 << 22
-"""Pairs listed at once on a GPU: enough to keep it busy, in about a gigabyte."""
+"""Pairs listed at once on a GPU: few blocks, because some work is done once a block whatever its size."""
+GPU_PART = 1 << 20
+"""Pairs of a block that are measured at once on a GPU: measuring takes a hundred bytes and more a pair."""
 _NOBODY = torch.iinfo(torch.int64).max
 
 
@@ -231,7 +233,7 @@ def _nearest_in_places(
         if not count:
             continue
         earlier, later = _listed(low, high, total, begin, end, count)
-        measured = cost(earlier, later)
+        measured = _in_parts(cost, earlier, later, width)
         considered += measured[:, 0].isfinite().sum()
         after.fill(earlier, later, measured, begin, end)
         # Those found before come first: their earlier nodes have lower numbers, so they win ties.
@@ -260,6 +262,17 @@ def _nearest_in_places(
     num_edges, num_pairs = torch.stack([chosen.sum(), considered]).tolist()
     rows = rows_of(chosen, num_edges)
     return edge_index[:, rows], measured[rows], is_near[:, rows], num_pairs
+
+
+def _in_parts(cost: PairCost, earlier: Tensor, later: Tensor, width: int) -> Tensor:
+    """Return (P, C) what ``cost`` measures of pairs, with the memory that a part of them takes."""
+    if len(earlier) <= GPU_PART:
+        return cost(earlier, later)
+    measured = torch.empty(len(earlier), width, device=earlier.device)
+    for begin in range(0, len(earlier), GPU_PART):
+        rows = slice(begin, begin + GPU_PART)
+        measured[rows] = cost(earlier[rows], later[rows])
+    return measured
 
 
 @dataclass(frozen=True)
@@ -358,7 +371,7 @@ def _rank_within(group: Tensor, value: Tensor) -> Tensor:
     position = torch.arange(len(group), device=group.device)
     is_first = torch.ones(len(group), dtype=torch.bool, device=group.device)
     is_first[1:] = sorted_group[1:] != sorted_group[:-1]
-    group_start = torch.cummax(torch.where(is_first, position, torch.zeros_like(position)), dim=0).values
+    group_start = torch.cummax(torch.where(is_first, position, 0), dim=0).values
     rank = torch.empty_like(position)
     rank[order] = position - group_start
     return rank

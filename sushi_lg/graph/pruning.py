@@ -14,12 +14,13 @@ from sushi_lg.graph.tracklets import Tracklets
 from sushi_lg.host import free_to_look
 from sushi_lg.motion import motion_giou
 
+GPU_NUMBERS = 1 << 24
+"""Numbers of vectors gathered at once for each end of pairs on a GPU: 64 MB, whatever their width."""
 _EPSILON = 1e-6  # added to every difference, as by the released code
 _TILE = 64  # consecutive nodes that share a matrix product
 _MOST_WASTE = 64  # computed numbers a wanted one; gathering two rows costs as much as that many products
 _NEAR = 0.02  # squared distances below this share of the squared lengths have lost digits in a matrix product
 _ROWS = 1024  # pairs of wide rows gathered at once
-_GPU_ROWS = 1 << 15  # the same on a GPU: about a gigabyte of 2048 numbers each
 
 
 def feet_distance(ends: TrackletEnds, earlier: Tensor, later: Tensor) -> Tensor:
@@ -46,7 +47,8 @@ def appearance_distance(ends: TrackletEnds, earlier: Tensor, later: Tensor) -> T
     if ends.embedding is None or ends.squared_length is None or len(earlier) == 0:
         return torch.zeros(len(earlier), dtype=ends.end_box.dtype, device=earlier.device)
     if not free_to_look(earlier):  # tiles would wait for their bounds
-        return _gathered_distance(ends.embedding, earlier, later, _GPU_ROWS)
+        rows = max(1, GPU_NUMBERS // max(1, ends.embedding.shape[1]))
+        return _gathered_distance(ends.embedding, earlier, later, rows)
     order = None
     if bool((earlier[1:] < earlier[:-1]).any()):  # lists of candidates ascend, edges are sorted by their later node
         earlier, order = torch.sort(earlier, stable=True)

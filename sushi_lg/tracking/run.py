@@ -19,8 +19,10 @@ from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
+from sushi_lg.errors import ConfigError
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
+from sushi_lg.tracking.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -93,6 +95,9 @@ def track_sequences(
     Yields:
         A report after each sequence is on disk; of several at once, the one that is done first comes first. An error
         is raised after what had begun is finished and reported.
+
+    Raises:
+        ConfigError: a GPU has no memory left for a sequence.
     """
 
     def track_one(sequence: Sequence) -> SequenceReport:
@@ -103,7 +108,16 @@ def track_sequences(
             )
         if len(detections) == 0:
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
-        table = tracker.track(detections.to(device), sequence.info.layout.conventions)
+        try:
+            table = tracker.track(detections.to(device), sequence.info.layout.conventions)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+            fewer = "" if workers == 1 else f", fewer sequences at once (workers={workers - 1})"
+            raise ConfigError(
+                f"{sequence.name}: {device} ran out of memory; {len(detections)} detections were read",
+                f"device=cpu, a higher min_score= (fewer detections){fewer}, or end what else computes on the GPU",
+            ) from error
         if len(detections) and not len(table):
             logger.warning(
                 "%s: none of %d detections was kept; are these weights trained?", sequence.name, len(detections)

@@ -157,12 +157,7 @@ class SushiTracker(nn.Module):
         Returns:
             (N,) int64 numbers from 0.
         """
-        frames = detections.frame.cpu().numpy()
-        windows = window_ranges(frames, self.config.window, self.config.overlap)
-        bounds = [
-            (int(np.searchsorted(frames, low)), int(np.searchsorted(frames, high, side="right")))
-            for low, high in windows
-        ]
+        bounds = _rows_of_windows(detections.frame.cpu().numpy(), self.config)
         held: list[tuple[NDArray[np.int64], NDArray[np.int64]]] = []
         for begin in range(0, len(bounds), windows_at_once):
             batch = bounds[begin : begin + windows_at_once]
@@ -202,6 +197,26 @@ class SushiTracker(nn.Module):
             table = fill_gaps(still, members, track[members], detections.boxes_xyxy, longest)
         index = np.where(table.is_interpolated, -1, used.cpu().numpy()[np.maximum(table.detection_index, 0)])
         return replace(table, detection_index=index, confidence=np.ones(len(table)))
+
+
+def most_at_once(frames: NDArray[np.int64], config: SushiConfig) -> int:
+    """Return the most detections that run as one batch on a GPU; those of two windows count twice.
+
+    Args:
+        frames: (N,) ascending frame of every detection that takes part.
+        config: the recipe.
+    """
+    lengths = [high - low for low, high in _rows_of_windows(frames, config)]
+    batches = range(0, len(lengths), _WINDOWS_ON_A_GPU)
+    return max((sum(lengths[begin : begin + _WINDOWS_ON_A_GPU]) for begin in batches), default=0)
+
+
+def _rows_of_windows(frames: NDArray[np.int64], config: SushiConfig) -> list[tuple[int, int]]:
+    """Return the first row of every window and the one after its last."""
+    return [
+        (int(np.searchsorted(frames, low)), int(np.searchsorted(frames, high, side="right")))
+        for low, high in window_ranges(frames, config.window, config.overlap)
+    ]
 
 
 def save_sushi(path: str | Path, tracker: SushiTracker, about: dict[str, Any]) -> None:

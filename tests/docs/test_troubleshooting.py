@@ -24,6 +24,7 @@ import numpy as np
 import pytest
 import torch
 from documented import ROOT
+from pretend_gpu import some_gpu
 from printed import assert_printed, documented, run
 
 from sushi_lg.data.files import warn_once
@@ -278,6 +279,10 @@ def _() -> None: ...
 def _() -> None: ...
 
 
+@mistake("Not enough memory on the GPU")
+def _() -> None: ...
+
+
 @mistake("Results of other settings in the folder")
 def _() -> None: ...
 
@@ -315,10 +320,12 @@ def test_messages(heading: str, workspace: Path, monkeypatch: pytest.MonkeyPatch
     if heading == "No GPU" and torch.cuda.is_available():
         pytest.skip("there is a GPU here")
     MISTAKES[heading]()
+    on_a_gpu = heading == "Not enough memory on the GPU"
     for command, expected in DOCUMENTED[heading]:
         words = shlex.split(command)
         assert words[0] == "sushi-lg"
-        code, printed = run(words[1:])
+        with some_gpu() if on_a_gpu else contextlib.nullcontext():
+            code, printed = run(words[1:])
         assert_printed(expected, printed)
         is_fault = re.search(r"^error: |No such command", expected, re.MULTILINE)
         assert (code in (1, 2, 3, 4, 5)) if is_fault else code == 0, f"{command}: exit code {code}\n{printed}"

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
+from pretend_gpu import PretendedGpu, pretend_gpu
 from synthetic import write_world
 
 from sushi_lg.cli.app import main
 from sushi_lg.data.mot_format import read_table
+from sushi_lg.data.sequence import open_sequence
 from sushi_lg.data.trajectory_io import read_trajectories
+from sushi_lg.tracking import memory
 from sushi_lg.tracking.recipe import TrackerConfig
 
 DATA, CONFIG = 3, 4  # exit codes
@@ -164,6 +169,49 @@ def test_memory(world: Path, weights: Path, tmp_path: Path, capsys: pytest.Captu
     assert "memory: about" in capsys.readouterr().err
     assert run(world / "one", "--weights", weights, "--out", tmp_path / "other", "--memory", "1MB") == CONFIG
     assert "--memory is below that" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+@pytest.fixture
+def gpu() -> Iterator[PretendedGpu]:
+    if torch.cuda.is_available():
+        pytest.skip("of a pretended GPU")
+    with pretend_gpu() as found:
+        yield found
+
+
+def test_memory_of_a_gpu(
+    gpu: PretendedGpu, world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    words = [world / "one", world / "two", "--weights", weights, "device=cuda", "workers=2"]
+    # room for one at a time; threads of several would see no pretended GPU
+    gpu.memory = memory._CUDA + memory.gpu_need(open_sequence(world / "one").load_detections("toy"), 0.1) * 3 // 2
+    assert run(*words, "--out", tmp_path / "out") == 0
+    assert "one sequence at a time instead of 2" in capsys.readouterr().err
+    assert run(*words, "--out", tmp_path / "other", "--gpu-memory", "1MB") == CONFIG
+    error = capsys.readouterr().err
+    assert "on the GPU" in error and "--gpu-memory is below that" in error and not (tmp_path / "other").exists()
+    gpu.memory = 100 << 20
+    assert run(*words, "--out", tmp_path / "other") == CONFIG
+    assert "100MB of cuda are free" in capsys.readouterr().err and not (tmp_path / "other").exists()
+
+
+def test_a_gpu_that_runs_out_of_memory_ends_in_a_plain_error(
+    gpu: PretendedGpu, world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu.memory = 2_000_000  # most of it is taken by the weights
+    words = [world / "one", world / "two", "--weights", weights, "--out", tmp_path / "out", "device=cuda"]
+    assert run(*words, "--gpu-memory", "2GB") == CONFIG
+    error = capsys.readouterr().err
+    assert "GPU memory: about" in error and "error: one: cuda ran out of memory" in error and "fix: device=cpu" in error
+    assert "0 of 2 sequences are written" in error
+
+
+@pytest.mark.parametrize(("size", "message"), [("lots", "--gpu-memory 'lots' is no size"), ("4GB", "is of a GPU")])
+def test_gpu_memory_is_of_a_gpu(
+    size: str, message: str, world: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(world / "one", "--weights", weights, "device=cpu", "--gpu-memory", size) == CONFIG
+    assert message in capsys.readouterr().err and not Path("runs").exists()
 
 
 @pytest.mark.parametrize("option", ["--detector", "--embedder"])

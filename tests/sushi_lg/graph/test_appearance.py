@@ -229,6 +229,19 @@ def test_features_in_parts_are_those_at_once() -> None:
         assert torch.equal(parts.node_likeness[:], whole.node_likeness)
 
 
+@pytest.mark.parametrize("pairs", [1, 7, 100])
+def test_means_compared_a_part_at_a_time_say_the_same(pairs: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    detections = dressed(walkers(3, frames=20))
+    tracklets = cut(detections, 3, mean_length=3)
+    looks = looks_of(detections)
+    of, (earlier, later) = tracklet_looks(looks, tracklets), pairs_of(tracklets)
+    whole = appearance.mean_likeness(looks, of, tracklets, earlier, later)
+    monkeypatch.setattr(appearance, "COMPARED_PAIRS", pairs)
+    assert torch.equal(appearance.mean_likeness(looks, of, tracklets, earlier, later), whole)
+    nobody = earlier[:0]
+    assert appearance.mean_likeness(looks, of, tracklets, nobody, nobody).shape == (0,)
+
+
 def visit(frames: range, x: float, look: Tensor, seed: int) -> Detections:
     """Return somebody who stands at ``x`` for some frames."""
     random = torch.Generator().manual_seed(seed)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from toy import cut, walkers
 
+from sushi_lg.graph import candidates
 from sushi_lg.graph.candidates import (
     mutual_nearest,
     nearest_pairs,
@@ -116,6 +117,26 @@ def test_nearest_pairs_are_those_of_enumeration(values: int | None, k: int) -> N
         assert found[:, 0].tolist() == [table[pair] for pair in pairs]
         assert is_near.tolist() == [[pair in near[end] for pair in pairs] for end in (0, 1)]
         assert considered == len(possible)
+
+
+@pytest.mark.parametrize("part", [1, 7, 50])
+def test_pairs_measured_a_part_at_a_time_are_the_same(part: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    tracklets = cut(walkers(5, clips=2, frames=15), 5, mean_length=2)
+    low, high = successors_within_gap(tracklets, torch.arange(len(tracklets)), 6)
+    _, cost = table_cost(len(tracklets), 0, 3)
+    asked: list[int] = []
+
+    def counted(earlier: Tensor, later: Tensor) -> Tensor:
+        asked.append(len(earlier))
+        return cost(earlier, later)
+
+    whole = nearest_pairs(low, high, cost, 3)
+    monkeypatch.setattr(candidates, "GPU_PART", part)
+    parts = nearest_pairs(low, high, counted, 3)
+    assert all(torch.equal(one, other) for one, other in zip(whole[:3], parts[:3], strict=True))
+    assert whole[3] == parts[3] > 50
+    if not free_to_look(low):
+        assert max(asked) == part and sum(asked) == int((high - low).sum())
 
 
 def test_negative_costs_come_first() -> None:

@@ -11,10 +11,12 @@ import pytest
 import torch
 from toy import cut, make, members, tracklets_of, walkers
 
+from sushi_lg.graph import pruning
 from sushi_lg.graph.ends import TrackletEnds, tracklet_ends
 from sushi_lg.graph.features import FEATURES
 from sushi_lg.graph.pruning import appearance_distance, feet_distance, motion_appearance_cost, motion_score
 from sushi_lg.graph.tracklets import singletons
+from sushi_lg.host import like_on_a_gpu
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import SushiLevelConfig
 from sushi_lg.tracking.sushi import ChunkBuilder
@@ -108,6 +110,18 @@ def test_appearance_is_a_euclidean_distance_however_many_pairs_are_asked(share: 
     exact = torch.linalg.vector_norm(embedding.double()[earlier] - embedding.double()[later] + 1e-6, dim=1)
     assert ours.dtype == torch.float32
     torch.testing.assert_close(ours.double(), exact, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("numbers", [1, 100, 3000])
+def test_distances_on_a_gpu_do_not_depend_on_how_many_are_gathered(
+    numbers: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ends = ends_of(torch.randn(60, 32, generator=torch.Generator().manual_seed(0)), 60)
+    earlier, later = torch.triu_indices(60, 60, 1)
+    with like_on_a_gpu():
+        whole = appearance_distance(ends, earlier, later)
+        monkeypatch.setattr(pruning, "GPU_NUMBERS", numbers)
+        assert torch.equal(appearance_distance(ends, earlier, later), whole)
 
 
 def test_appearance_without_embeddings_or_pairs() -> None:

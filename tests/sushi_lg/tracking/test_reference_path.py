@@ -16,7 +16,7 @@ from synthetic import write_world
 
 from sushi_lg.benchmark.scenes import make_scene, simulate
 from sushi_lg.data.sequence import open_sequence
-from sushi_lg.graph import candidates, tracklets
+from sushi_lg.graph import appearance, candidates, tracklets
 from sushi_lg.host import like_on_a_gpu
 from sushi_lg.nn import message_passing, pieces, tracklet_scorer
 from sushi_lg.nn.precision import products_in
@@ -42,6 +42,8 @@ def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tracklets, "GROUP", 200)
     monkeypatch.setattr(candidates.nearest_pairs, "__defaults__", (90,))
     monkeypatch.setattr(candidates.pair_blocks, "__defaults__", (90,))
+    monkeypatch.setattr(candidates, "GPU_PART", 40)
+    monkeypatch.setattr(appearance, "COMPARED_PAIRS", 30)
 
 
 def levels(tracker: HierarchicalTracker, detections: Detections, *, plain: bool) -> Iterator[LevelResult]:
@@ -166,7 +168,12 @@ def test_the_way_of_a_gpu_gives_the_same(
     assert same_on_both_ways(shipped, simulate(frames, people, seed=5)) > 1000 or frames * people < 100
 
 
-def test_the_way_of_a_gpu_gives_the_same_with_appearance(shipped: HierarchicalTracker) -> None:
+@pytest.mark.parametrize("blocks", ["", "tiny_blocks"])
+def test_the_way_of_a_gpu_gives_the_same_with_appearance(
+    shipped: HierarchicalTracker, blocks: str, request: pytest.FixtureRequest
+) -> None:
+    if blocks:
+        request.getfixturevalue(blocks)
     detections = make_scene("60x15x32").detections
     assert detections.embedding is not None and same_on_both_ways(shipped, detections) > 1000
 
