@@ -6,7 +6,8 @@ ROOT holds speed/ (scenes A and B) and mot/ (MOT17 with yolox_x detections); wha
 part is written as soon as it is done, and a part that fails says why and stops no other. Parts:
 
     agreement   trajectories of CPU and GPU, every difference with its margin
-    rates       frames/s of association: MOT17, scenes A and B, long videos, a crowd; memory of the GPU
+    rates       frames/s of association: MOT17, scenes A and B, long videos, a crowd
+    memory      what each scene takes on the GPU against what was planned, and what the plan assumes about CUDA
     waits       operations that make the host wait, as CUDA itself reports them
     segments    sums over segments and fused messages: backends against each other, right and fast
     training    seconds of a training step
@@ -46,6 +47,7 @@ from sushi_lg.data.splits import locate_split
 from sushi_lg.nn import segment
 from sushi_lg.nn.structures import Segments, make_segments
 from sushi_lg.structures import Detections
+from sushi_lg.tracking.memory import CUDA_ITSELF, gpu_need
 from sushi_lg.tracking.weights import load_tracker, weights_path
 
 SIMULATED = {"2,000 frames x 20": "2000x20", "crowd: 1,000 frames x 300": "1000x300"}
@@ -127,14 +129,8 @@ def rates(bench: Bench) -> Iterator[tuple[str, Any]]:
         given = [clip.to(bench.device) for clip in clips]
         for precision in (torch.float32, torch.bfloat16):
             bench.there.precision = precision
-            if bench.device.type == "cuda":
-                torch.cuda.reset_peak_memory_stats(bench.device)
             seconds = bench.fastest(lambda given=given: [bench.there.track(clip) for clip in given])
-            peak = torch.cuda.max_memory_allocated(bench.device) if bench.device.type == "cuda" else 0
-            yield (
-                f"{title}, {precision}".replace("torch.", ""),
-                _rate(clips, frames, seconds) | {"peak_gpu_bytes": peak},
-            )
+            yield f"{title}, {precision}".replace("torch.", ""), _rate(clips, frames, seconds)
         bench.there.precision = torch.float32
         if "triton" in segment.available_backends(bench.device):
             with _backend("triton"):
@@ -145,6 +141,30 @@ def rates(bench: Bench) -> Iterator[tuple[str, Any]]:
                 with ThreadPoolExecutor(workers) as pool:
                     seconds = bench.fastest(lambda given=given, pool=pool: list(pool.map(bench.there.track, given)))
                 yield f"{title}, {workers} at once", _rate(clips, frames, seconds)
+
+
+def memory(bench: Bench) -> Iterator[tuple[str, Any]]:
+    """Compare what scenes take with what ``tracking/memory.py`` plans and assumes."""
+    is_there = bench.device.type == "cuda"
+    if is_there:
+        bench.there.track(simulate(20, 5, seed=1).to(bench.device))  # libraries are loaded by their first use
+        bench.wait()
+        free, total = torch.cuda.mem_get_info(bench.device)
+        held = torch.cuda.memory_reserved(bench.device)
+        yield "CUDA itself", {"bytes": total - free - held, "assumed": CUDA_ITSELF}
+    for title, clips, _ in bench.scenes(large=True):
+        clip = max(clips, key=len)
+        counted: dict[str, int] = {}
+        if is_there:
+            torch.cuda.empty_cache()
+            torch.cuda.reset_peak_memory_stats(bench.device)
+        bench.there.track(clip.to(bench.device))
+        if is_there:
+            tensors, held = (
+                ask(bench.device) for ask in (torch.cuda.max_memory_allocated, torch.cuda.max_memory_reserved)
+            )
+            counted = {"tensors": tensors, "held": held}
+        yield title, {"detections": len(clip), "planned": gpu_need(clip, bench.there.config.min_score), **counted}
 
 
 @contextmanager
@@ -328,7 +348,7 @@ def profile(bench: Bench) -> Iterator[tuple[str, Any]]:
 
 
 PARTS: dict[str, Callable[[Bench], Iterator[tuple[str, Any]]]] = {
-    part.__name__: part for part in (agreement, rates, waits, segments, training, compile, profile)
+    part.__name__: part for part in (agreement, rates, memory, waits, segments, training, compile, profile)
 }
 
 

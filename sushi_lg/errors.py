@@ -39,3 +39,21 @@ class WeightsError(SushiError):
     """Network weights are missing, unreadable or do not fit the recipe."""
 
     exit_code = 5
+
+
+# as PyTorch, cuBLAS, onnxruntime and OpenCV say it; their errors share no class
+_NO_MEMORY = (
+    "out of memory",
+    "failed to allocate memory",
+    "can't allocate memory",
+    "bad_alloc",
+    "alloc_failed",
+    "insufficient memory",
+)
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that no memory is left, on the host or on a GPU, whichever library says it."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # that of PyTorch, not imported
+        return True
+    return isinstance(error, Exception) and any(words in str(error).lower() for words in _NO_MEMORY)

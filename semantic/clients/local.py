@@ -34,7 +34,7 @@ from semantic.clients.grammar import PairGrammar
 from semantic.clients.protocol import Question, Reply, clipped, plain, thinned
 from semantic.clients.settings import LocalSettings
 from sushi_lg.appearance.torch_runtime import checked_device
-from sushi_lg.errors import DataError, WeightsError
+from sushi_lg.errors import DataError, WeightsError, is_out_of_memory
 from sushi_lg.language.batches import frozen
 from sushi_lg.language.hub import digest, first_line, folder_digest, model_folder
 from sushi_lg.language.pretrained import load_network, load_tokenizer
@@ -296,8 +296,8 @@ class LocalClient:
             batch = prompts[begin : begin + self._largest]
             try:
                 replies = self._batch(batch)
-            except (torch.OutOfMemoryError, RuntimeError) as error:
-                if not _is_memory(error):
+            except RuntimeError as error:
+                if not is_out_of_memory(error):
                     raise
                 replies = self._halved(len(batch), batch[0], error)
             yield from replies
@@ -384,8 +384,8 @@ class LocalClient:
             return self._judge(prompt)
         except DataError as error:
             return Reply(name, error=error.message)
-        except (torch.OutOfMemoryError, RuntimeError) as error:
-            if not _is_memory(error):
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
                 raise
             replies = self._halved(min(self._largest, len(prompt.question.statements)), prompt, error)
             return replies[0] if replies else self._judged(prompt)
@@ -489,11 +489,6 @@ def _yes(logits: Tensor, tokenizer: Any) -> Tensor:  # noqa: ANN401
         )
     positive, negative = (logits[:, sorted(tokens)].logsumexp(1) for tokens in (yes - no, no - yes))
     return (positive - negative).sigmoid()
-
-
-def _is_memory(error: Exception) -> bool:
-    # a CPU says it in words only
-    return isinstance(error, torch.OutOfMemoryError) or "allocate memory" in str(error)
 
 
 def _stops(network: Any, tokenizer: Any) -> tuple[int, ...]:  # noqa: ANN401

@@ -12,13 +12,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from sushi_lg.errors import SushiError
+from sushi_lg.errors import SushiError, is_out_of_memory
 
 T = TypeVar("T")
 R = TypeVar("R")
 
-# as PyTorch, onnxruntime and OpenCV say it; their errors share no class
-_NO_MEMORY = ("out of memory", "failed to allocate memory", "bad_alloc", "insufficient memory")
 _LESS_MEMORY = "close other programs, or pass workers=1, device=cpu or a smaller network; finished frames are kept"
 _WAKE_SECONDS = 0.1  # how long a thread that waits for room may take to notice that nobody reads any more
 
@@ -118,7 +116,7 @@ def placed(error: Exception, place: str) -> Exception:
     """Return what to raise in place of ``error`` so that it names the place; errors of this package stay their kind."""
     if isinstance(error, SushiError):
         return type(error)(f"{place}: {error.message}", error.remedy)
-    if isinstance(error, MemoryError) or any(word in str(error).lower() for word in _NO_MEMORY):
+    if is_out_of_memory(error):
         reason = str(error).partition("\n")[0] or type(error).__name__
         return SushiError(f"{place}: not enough memory ({reason})", _LESS_MEMORY)
     return RuntimeError(f"{place}: {type(error).__name__}: {error}")

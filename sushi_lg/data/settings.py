@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sushi_lg.errors import ConfigError
+
 
 @dataclass
 class AugmentConfig:
@@ -34,3 +36,20 @@ class AugmentConfig:
     score_noise: float = 0.5
     spurious: float = 1.0
     harder: float = 0.8
+
+    def validate(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key in ("reverse", "mirror", "drop_camera", "drop", "drop_runs", "harder"):
+            if not 0 <= getattr(self, key) <= 1:
+                raise ConfigError(f"augment.{key}: {getattr(self, key)} is no probability", "give one from 0 to 1")
+        for key in ("jitter", "score_noise", "spurious"):
+            if not getattr(self, key) >= 0:
+                raise ConfigError(f"augment.{key}: {getattr(self, key)} is below 0")
+        if self.run_length < 1:
+            raise ConfigError(f"augment.run_length: {self.run_length} is below 1", "augment.drop_runs=0 drops none")
+        if self.stride is not None and (not self.stride or min(self.stride) < 0 or sum(self.stride) <= 0):
+            raise ConfigError(f"augment.stride: {self.stride} are no probabilities", "null leaves frames as they are")

@@ -93,11 +93,16 @@ class EdgeScorerConfig:
     level_embedding: bool = True
 
     def validate(self) -> None:
-        """Check names.
+        """Check names and ranges.
 
         Raises:
             ConfigError: naming the key.
         """
+        for key in ("node_input", "num_steps", "num_classified"):
+            if getattr(self, key) < 1:
+                raise ConfigError(f"scorer.{key}: {getattr(self, key)} is below 1")
+        if self.num_classified > self.num_steps:
+            raise ConfigError(f"scorer.num_classified: {self.num_classified} is above num_steps={self.num_steps}")
         if self.sharing not in SHARING:
             raise ConfigError(f"scorer.sharing: {self.sharing!r} is unknown", f"one of {', '.join(SHARING)}")
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, replace
 
 import torch
 
-from sushi_lg.errors import ConfigError
+from sushi_lg.errors import ConfigError, is_out_of_memory
 from sushi_lg.geometry import paired_iou
 from sushi_lg.graph.appearance import COMPARED_PAIRS, MOST_DIMENSIONS
 from sushi_lg.graph.candidates import GPU_BLOCK, GPU_PART
@@ -28,13 +28,14 @@ from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import SushiConfig
 from sushi_lg.tracking.sushi import most_at_once
 
+CUDA_ITSELF = 600 << 20
+"""Bytes that CUDA takes whatever is done, assumed: context, kernels, workspaces of cuBLAS."""
 _FIXED = 300 << 20  # pieces and blocks of one sequence, whatever its length
 _A_DETECTION = 2000  # bytes
 _A_DETECTION_PUBLISHED = 5000  # boxes only; a window at a time
 _A_VECTOR = 700  # reduced to 64 numbers, with what is made of them
 _A_NEIGHBOUR = 4  # bytes for every two boxes of a frame: those that overlap are kept for second looks
 
-_CUDA = 600 << 20  # assumed: context, kernels, workspaces of cuBLAS
 _ALLOCATOR = 1.2  # assumed: blocks are rounded up, and gaps between them stay empty
 _SORTED = 32  # assumed: bytes a pair while a block of them is sorted
 
@@ -144,14 +145,14 @@ def plan_gpu_memory(
     needs = ((name, gpu_need(detections, min_score, published)) for name, detections in sequences)
     # Asked for first: on a GPU without any room the question fails, and then nothing needs to be read.
     room = free_gpu_memory(device) if budget is None else budget
-    plan = replace(_plan(_CUDA, needs, workers), of_base="CUDA itself").within(room)
+    plan = replace(_plan(CUDA_ITSELF, needs, workers), of_base="CUDA itself").within(room)
     if plan.total > room:
         name, _ = plan.sequences[0]
         is_below, more = "--gpu-memory is below that", f"give --gpu-memory {_text(plan.total)} or more"
         if budget is None:
             is_below, more = f"{room >> 20}MB of {device} are free", "end what else computes on the GPU"
         raise ConfigError(
-            f"{name} needs about {_text(plan.total)} on the GPU, {_text(_CUDA)} of it for CUDA; {is_below}",
+            f"{name} needs about {_text(plan.total)} on the GPU, {_text(CUDA_ITSELF)} of it for CUDA; {is_below}",
             f"device=cpu, a higher min_score= (fewer detections), or {more}",
         )
     return plan
@@ -173,12 +174,6 @@ def free_gpu_memory(device: str) -> int:
         ) from error
     # What the allocator keeps for later counts as used there, and can be had.
     return int(free + torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device))
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """Return whether an error says that a GPU has no memory left, in whatever words the library that asked has."""
-    words = ("CUDA out of memory", "CUDA error: out of memory", "STATUS_ALLOC_FAILED")
-    return isinstance(error, torch.OutOfMemoryError) or any(word in str(error) for word in words)
 
 
 def gpu_need(detections: Detections, min_score: float, published: SushiConfig | None = None) -> int:

@@ -215,9 +215,18 @@ class SushiConfig:
             ConfigError: naming the key.
         """
         self.scorer.validate()
+        if not 0 <= self.overlap < 1:
+            raise ConfigError(f"overlap: {self.overlap} is not in [0, 1)", "the published one is 0.5")
+        if self.min_length < 1:
+            raise ConfigError(f"min_length: {self.min_length} is below 1")
         if not self.levels:
             raise ConfigError("levels: empty", "give at least one level")
         for number, level in enumerate(self.levels):
+            for key, least in (("frames", 2), ("num_neighbours", 1), ("motion_frames", 0)):
+                if getattr(level, key) < least:
+                    raise ConfigError(f"levels.{number}.{key}: {getattr(level, key)} is below {least}")
+            if level.motion_weight is not None and not 0 <= level.motion_weight <= 1:
+                raise ConfigError(f"levels.{number}.motion_weight: {level.motion_weight} is not in 0 .. 1")
             unknown = [name for name in level.features if name not in EDGE_FEATURES]
             if unknown:
                 known = ", ".join(EDGE_FEATURES)

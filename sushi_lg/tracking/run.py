@@ -19,10 +19,9 @@ from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
-from sushi_lg.errors import ConfigError
+from sushi_lg.errors import ConfigError, is_out_of_memory
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
-from sushi_lg.tracking.memory import is_out_of_memory
 
 logger = logging.getLogger(__name__)
 
@@ -110,13 +109,19 @@ def track_sequences(
             logger.warning("%s: no detections, the result is an empty file", sequence.name)
         try:
             table = tracker.track(detections.to(device), sequence.info.layout.conventions)
-        except RuntimeError as error:
+        except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            fewer = "" if workers == 1 else f", fewer sequences at once (workers={workers - 1})"
+            remedies = ["a higher min_score= (fewer detections)"]
+            if workers > 1:
+                remedies.append(f"fewer sequences at once (workers={workers - 1})")
+            where, others = "the host", "end other programs"
+            if torch.device(device).type != "cpu":
+                remedies.insert(0, "device=cpu")
+                where, others = str(device), "end what else computes on the GPU"
             raise ConfigError(
-                f"{sequence.name}: {device} ran out of memory; {len(detections)} detections were read",
-                f"device=cpu, a higher min_score= (fewer detections){fewer}, or end what else computes on the GPU",
+                f"{sequence.name}: {where} ran out of memory; {len(detections)} detections were read",
+                f"{', '.join(remedies)}, or {others}",
             ) from error
         if len(detections) and not len(table):
             logger.warning(

@@ -140,6 +140,25 @@ class LossConfig:
     looks_detections: int = 512
     box_corner: float = 0.05
 
+    def validate(self) -> None:
+        """Check ranges.
+
+        Raises:
+            ConfigError: naming the key.
+        """
+        for key in ("first_step", "one_unknown", "both_unknown", "nodes", "members", "boxes", "looks"):
+            if not getattr(self, key) >= 0:
+                raise ConfigError(f"loss.{key}: {getattr(self, key)} is below 0", f"loss.{key}=0 switches it off")
+        for key in ("edge_prior", "looks_temperature", "box_corner"):
+            if not getattr(self, key) > 0:
+                raise ConfigError(f"loss.{key}: {getattr(self, key)} is not above 0")
+        if self.looks_seconds < 0:
+            raise ConfigError(f"loss.looks_seconds: {self.looks_seconds} is below 0")
+        if self.looks_detections < 2:
+            raise ConfigError(
+                f"loss.looks_detections: {self.looks_detections} is below 2", "loss.looks=0 leaves it out"
+            )
+
 
 @dataclass
 class LanguageConfig(GuidanceConfig):
@@ -265,13 +284,25 @@ class TrainConfig:
         for number, source in enumerate(self.sources):
             source.validate(f"sources.{number}")
         self.sampling.validate()
+        self.augment.validate()
+        self.loss.validate()
         self.language.validate(len(self.tracker.levels))
-        for key in ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps"):
+        counted = ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps")
+        for key in (*counted, "statistics_detections"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
+        for key in ("warm_up", "level_warm_up", "weight_decay", "threads", "validate_every"):
+            if getattr(self, key) < 0:
+                raise ConfigError(f"{key}: {getattr(self, key)} is below 0")
         for key in ("learning_rate", "clip_gradient"):
             if not getattr(self, key) > 0:
                 raise ConfigError(f"{key}: {getattr(self, key)} is not above 0")
+        if self.appearance_learning_rate is not None and self.appearance_learning_rate < 0:
+            raise ConfigError(
+                f"appearance_learning_rate: {self.appearance_learning_rate} is below 0", "null takes learning_rate"
+            )
+        if not 0 <= self.final_learning_rate <= 1:
+            raise ConfigError(f"final_learning_rate: {self.final_learning_rate} is no share", "give one from 0 to 1")
         if self.max_minutes is not None and not self.max_minutes > 0:
             raise ConfigError(f"max_minutes: {self.max_minutes} is not above 0", "null means no limit")
         if not 0 <= self.ema_decay < 1:

@@ -13,8 +13,8 @@ import torch
 from pretend_gpu import pretend_gpu
 
 FOLDER = Path(__file__).resolve().parents[2] / "benchmarks"
-QUICK = ["agreement", "rates", "waits", "segments", "training"]
-ON_A_GPU = ["agreement", "rates", "segments"]  # the rest is tested elsewhere, and pretending is slow
+QUICK = ["agreement", "rates", "memory", "waits", "segments", "training"]
+ON_A_GPU = ["agreement", "rates", "memory", "segments"]  # the rest is tested elsewhere, and pretending is slow
 
 
 @pytest.fixture
@@ -47,7 +47,9 @@ def test_it_goes_the_way_of_a_gpu(script: ModuleType, monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda: "pretended")
     monkeypatch.setattr(torch.cuda, "synchronize", lambda *_: None)
     monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda *_: None)
-    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda *_: 1)
+    monkeypatch.setattr(torch.cuda, "empty_cache", lambda: None)
+    for counted in ("memory_reserved", "max_memory_reserved", "max_memory_allocated"):
+        monkeypatch.setattr(torch.cuda, counted, lambda *_: 1)
     monkeypatch.setattr(torch.cuda, "set_sync_debug_mode", lambda *_: None)
     monkeypatch.setattr(script.segment, "available_backends", lambda _: ["torch"])
     with pretend_gpu():
@@ -55,6 +57,8 @@ def test_it_goes_the_way_of_a_gpu(script: ModuleType, monkeypatch: pytest.Monkey
     found = json.loads(out.read_text())
     assert not any("failed" in found[part] for part in ON_A_GPU)
     assert found["agreement"]["rehearsal"]["videos_with_same_trajectories"] == 1
+    assert found["memory"]["rehearsal"]["planned"] > found["memory"]["rehearsal"]["tensors"] == 1
+    assert found["memory"]["CUDA itself"]["assumed"] > 0
 
 
 def test_a_part_that_fails_stops_no_other(script: ModuleType, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

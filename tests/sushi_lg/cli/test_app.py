@@ -111,6 +111,12 @@ def test_evaluate_without_ground_truth(data: Path, tmp_path: Path, capsys: pytes
         (WeightsError("w.pth: broken", "get it again"), 5, "error: w.pth: broken\n  fix: get it again\n"),
         (OSError(28, "No space left on device", "x.txt"), 1, "No space left on device"),
         (ZeroDivisionError("division by zero"), 70, "this is a bug"),
+        (MemoryError(), 1, "error: not enough memory (MemoryError)\n  fix: device=cpu, or end other programs\n"),
+        (
+            RuntimeError("CUDA error: out of memory\nCUDA kernel ..."),
+            1,
+            "error: not enough memory (CUDA error: out of m",
+        ),
     ],
 )
 def test_exit_codes(
@@ -123,6 +129,15 @@ def test_exit_codes(
     assert run("env") == code
     err = capsys.readouterr().err
     assert says in err and "Traceback" not in err
+
+
+def test_less_memory_is_what_the_verb_has(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def broken() -> None:
+        raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
+
+    monkeypatch.setattr(app_module, "_load", lambda verb: broken)
+    assert run("train") == 1
+    assert "fix: a lower sampling.budget= (detections of a batch)" in capsys.readouterr().err
 
 
 def test_doctor(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

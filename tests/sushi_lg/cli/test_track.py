@@ -184,7 +184,7 @@ def test_memory_of_a_gpu(
 ) -> None:
     words = [world / "one", world / "two", "--weights", weights, "device=cuda", "workers=2"]
     # room for one at a time; threads of several would see no pretended GPU
-    gpu.memory = memory._CUDA + memory.gpu_need(open_sequence(world / "one").load_detections("toy"), 0.1) * 3 // 2
+    gpu.memory = memory.CUDA_ITSELF + memory.gpu_need(open_sequence(world / "one").load_detections("toy"), 0.1) * 3 // 2
     assert run(*words, "--out", tmp_path / "out") == 0
     assert "one sequence at a time instead of 2" in capsys.readouterr().err
     assert run(*words, "--out", tmp_path / "other", "--gpu-memory", "1MB") == CONFIG

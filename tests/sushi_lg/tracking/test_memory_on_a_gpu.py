@@ -14,10 +14,10 @@ from toy import make
 
 from sushi_lg.benchmark.scenes import make_scene
 from sushi_lg.data.sequence import Sequence, open_sequence
-from sushi_lg.errors import ConfigError
+from sushi_lg.errors import ConfigError, is_out_of_memory
 from sushi_lg.structures import Detections
 from sushi_lg.tracking import memory
-from sushi_lg.tracking.memory import free_gpu_memory, gpu_need, is_out_of_memory, plan_gpu_memory
+from sushi_lg.tracking.memory import free_gpu_memory, gpu_need, plan_gpu_memory
 from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
 from sushi_lg.tracking.run import track_sequences
 from sushi_lg.tracking.sizes import parse_size
@@ -107,14 +107,14 @@ def sequences(rows: list[int]) -> list[tuple[str, Detections]]:
 def test_as_many_at_once_as_fit(at_once: int, spare: int, gpu: PretendedGpu) -> None:
     found = sequences([500, 9000, 4000])
     largest = sorted((gpu_need(one, 0.1) for _, one in found), reverse=True)
-    gpu.memory = memory._CUDA + sum(largest[:at_once]) + spare
+    gpu.memory = memory.CUDA_ITSELF + sum(largest[:at_once]) + spare
     plan = plan_gpu_memory(iter(found), 8, min_score=0.1)
     assert plan.workers == at_once + spare and plan.total <= gpu.memory
     assert ("instead of 3" in plan.explain()) == (plan.workers < 3) and "for CUDA itself" in plan.explain()
 
 
 def test_a_sequence_that_does_not_fit_is_refused(gpu: PretendedGpu) -> None:
-    gpu.memory = memory._CUDA + (10 << 20)
+    gpu.memory = memory.CUDA_ITSELF + (10 << 20)
     with pytest.raises(
         ConfigError, match=r"^s1 needs about .* on the GPU, .* for CUDA; 610MB of cuda:0 are free"
     ) as no:
