@@ -166,7 +166,7 @@ def main() -> None:
             print(f"{found['scene']}, {task.recipe}: {spent:.2f} s in {found['operations']} operations; {shares}")
     if options.out:
         options.out.parent.mkdir(parents=True, exist_ok=True)
-        options.out.write_text(json.dumps({"machine": describe_machine(), "runs": runs}, indent=1) + "\n")
+        options.out.write_text(json.dumps({"machine": describe_machine(), "message_passing": runs}, indent=1) + "\n")
 
 
 if __name__ == "__main__":
