@@ -45,6 +45,15 @@ def test_results_name_machine_and_revision_and_no_paths(path: Path) -> None:
     assert "dirty" not in machine["revision"]
 
 
+def test_the_table_of_operations_alone_is_what_was_recorded() -> None:
+    recorded = json.loads((FOLDER / "results" / "message-passing-alone-cpu.json").read_text())["message_passing"]
+    readme = (FOLDER / "README.md").read_text(encoding="utf-8")
+    assert len(recorded) == 6
+    for run in recorded:
+        shares = " | ".join(f"{100 * run[name] / run['seconds']:.0f} %" for name in ("bound", "apart", "alone"))
+        assert f"| {run['seconds']:.2f} | {run['operations']:,} | {shares} |" in readme
+
+
 def test_the_suite_without_data() -> None:
     titles = [title for title, _ in module("suite").tasks(None, None, 1)]
     assert len(titles) == 5
