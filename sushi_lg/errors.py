@@ -44,6 +44,7 @@ class WeightsError(SushiError):
 # as PyTorch, cuBLAS, onnxruntime and OpenCV say it; their errors share no class
 _NO_MEMORY = (
     "out of memory",
+    "not enough memory",
     "failed to allocate memory",
     "can't allocate memory",
     "bad_alloc",

@@ -50,11 +50,14 @@ VERBS: dict[str, str] = {
 }
 _INTERRUPTED = 130  # typer's exit code after Ctrl-C
 _RESUMABLE = ("track", "detect", "embed", "simulate", "annotate", "describe")
-# what takes less memory, where it is known; trainings and studies go on from what they have saved
+# what takes less memory besides, by verb
 _LESS_MEMORY = {
-    "train": "a lower sampling.budget= (detections of a batch), device=cpu, or end other programs",
-    "study": "a lower sampling.budget in the settings of the trainings, workers=1, device=cpu, or end other programs",
-    "bench": "a shorter scene, fewer people, device=cpu, or end other programs",
+    "train": "a lower sampling.budget= (detections of a batch), device=cpu, or ",
+    "study": "workers=1, a lower sampling.budget in the settings of the trainings, or ",
+    "bench": "a shorter scene, fewer people, --device cpu, or ",
+    "track": "device=cpu, or ",
+    "detect": "device=cpu, or ",
+    "embed": "device=cpu, or ",
 }
 _EXIT_BUG = 70  # EX_SOFTWARE of sysexits.h
 # what scripts may rely on; 1 and 3 to 5 are the exit codes of errors.py
@@ -107,7 +110,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             sys.exit(_INTERRUPTED)
         if is_out_of_memory(error):
             reason = str(error).partition("\n")[0] or type(error).__name__
-            remedy = _LESS_MEMORY.get(verb or "", "device=cpu, or end other programs")
+            remedy = f"{_LESS_MEMORY.get(verb or '', '')}end other programs"
             _fail(f"not enough memory ({reason})\n  fix: {remedy}", SushiError.exit_code, debug)
         remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)

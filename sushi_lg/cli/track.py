@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import enum
+import logging
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +34,7 @@ from sushi_lg.cli.pictures import (
 from sushi_lg.errors import ConfigError, DataError, WeightsError
 
 _DETECTOR, _EMBEDDER = "yolox_nano", "hsv"
+_NO_GPU = ("--gpu-memory is of a GPU, and the device is cpu", "leave it out; --memory is of the host")
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -99,7 +102,7 @@ def track(
     ] = None,
     gpu_memory: Annotated[
         str | None,
-        typer.Option("--gpu-memory", metavar="SIZE", help="The same for a GPU; what is free on it."),
+        typer.Option("--gpu-memory", metavar="SIZE", help="The same for a GPU. Default: what is free on it."),
     ] = None,
     json_file: JsonOption = None,
     config: ConfigOption = None,
@@ -128,6 +131,8 @@ def track(
 
     budget = None if memory is None else parse_size(memory)
     gpu_budget = None if gpu_memory is None else parse_size(gpu_memory, "--gpu-memory")
+    if gpu_budget is not None and run["device"] == "cpu":
+        raise ConfigError(*_NO_GPU)
     split = split_of(names)
     pictured = [name for name in names if is_pictures(name)]
     first = Path(names[0])
@@ -157,8 +162,8 @@ def track(
         _embedders(appearance, sequences)
 
     device = find_device(run["device"])
-    if gpu_budget is not None and device == "cpu":
-        raise ConfigError("--gpu-memory is of a GPU, and the device is cpu", "leave it out; --memory is of the host")
+    if gpu_budget is not None and device == "cpu":  # by itself
+        raise ConfigError(*_NO_GPU)
     # What only says how to compute is no part of the result's settings.
     workers = run.pop("workers")
     tracker, notes = None, {}
@@ -359,7 +364,21 @@ class _Reading:
 
     def __iter__(self) -> Iterator[tuple[str, Detections]]:
         for one in self.sequences:
-            yield one.name, one.load_detections(self.stem, on_bad_row=self.on_bad_row, galleries=self.galleries)
+            with _silence("sushi_lg.data"):  # warnings come when it is read to be tracked
+                found = one.load_detections(self.stem, on_bad_row=self.on_bad_row, galleries=self.galleries)
+            yield one.name, found
+
+
+@contextlib.contextmanager
+def _silence(name: str) -> Iterator[None]:
+    """Hold back what a package would log below errors."""
+    logger = logging.getLogger(name)
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _planned(budget: int, reading: _Reading, workers: int, min_score: float, is_published: bool) -> int:

@@ -18,8 +18,6 @@ from sushi_lg.data.settings import AugmentConfig
 
 def augment(clip: Clip, config: AugmentConfig, rng: np.random.Generator) -> Clip:
     """Return a disturbed copy of a clip."""
-    stride_weights = config.stride or [0.6, 0.25, 0.15]
-    clip = subsample(clip, int(rng.choice(len(stride_weights), p=stride_weights)) + 1)
     if rng.random() < config.drop_camera:
         clip = replace(clip, camera=None)
     if rng.random() < config.harder:

@@ -14,7 +14,6 @@ class AugmentConfig:
     Attributes:
         reverse: probability to play the clip backwards.
         mirror: probability to flip left and right.
-        stride: probabilities of keeping every frame, every second, every third.
         drop_camera: probability of hiding the camera motion.
         drop: largest share of detections lost at random.
         drop_runs: largest probability that an identity loses a run of frames.
@@ -27,7 +26,6 @@ class AugmentConfig:
 
     reverse: float = 0.5
     mirror: float = 0.5
-    stride: list[float] | None = None
     drop_camera: float = 0.3
     drop: float = 0.12
     drop_runs: float = 0.5
@@ -49,7 +47,5 @@ class AugmentConfig:
         for key in ("jitter", "score_noise", "spurious"):
             if not getattr(self, key) >= 0:
                 raise ConfigError(f"augment.{key}: {getattr(self, key)} is below 0")
-        if self.run_length < 1:
-            raise ConfigError(f"augment.run_length: {self.run_length} is below 1", "augment.drop_runs=0 drops none")
-        if self.stride is not None and (not self.stride or min(self.stride) < 0 or sum(self.stride) <= 0):
-            raise ConfigError(f"augment.stride: {self.stride} are no probabilities", "null leaves frames as they are")
+        if self.run_length < 2:
+            raise ConfigError(f"augment.run_length: {self.run_length} is below 2", "augment.drop_runs=0 drops none")

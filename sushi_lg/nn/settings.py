@@ -102,7 +102,10 @@ class EdgeScorerConfig:
             if getattr(self, key) < 1:
                 raise ConfigError(f"scorer.{key}: {getattr(self, key)} is below 1")
         if self.num_classified > self.num_steps:
-            raise ConfigError(f"scorer.num_classified: {self.num_classified} is above num_steps={self.num_steps}")
+            raise ConfigError(
+                f"scorer.num_classified: {self.num_classified} is above num_steps={self.num_steps}",
+                f"set scorer.num_classified={self.num_steps} or less",
+            )
         if self.sharing not in SHARING:
             raise ConfigError(f"scorer.sharing: {self.sharing!r} is unknown", f"one of {', '.join(SHARING)}")
 

@@ -26,10 +26,12 @@ from sushi_lg.graph.candidates import GPU_BLOCK, GPU_PART
 from sushi_lg.graph.pruning import GPU_NUMBERS
 from sushi_lg.structures import Detections
 from sushi_lg.tracking.recipe import SushiConfig
-from sushi_lg.tracking.sushi import most_at_once
+from sushi_lg.tracking.sushi import batches_on_a_gpu
 
 CUDA_ITSELF = 600 << 20
 """Bytes that CUDA takes whatever is done, assumed: context, kernels, workspaces of cuBLAS."""
+CUDA_LATER = 200 << 20
+"""What of it is still to come when the free memory is asked for, assumed: the context is there by then."""
 _FIXED = 300 << 20  # pieces and blocks of one sequence, whatever its length
 _A_DETECTION = 2000  # bytes
 _A_DETECTION_PUBLISHED = 5000  # boxes only; a window at a time
@@ -49,7 +51,7 @@ _GAP = 8  # the most frames that tracklets of one detection bridge
 _ALONE = 0.15  # share of the detections that may still be alone there, duplicates apart
 _WIDE_ROWS = 16384  # vectors in full precision at once
 _SAME_PERSON = 0.5  # IoU of two boxes of a frame that are likely one person
-_LOOKED_AT = 50  # frames
+_LOOKED_AT = 50  # frames, and about as many boxes of each
 
 _ON_A_GPU_PUBLISHED = 13_000  # bytes a detection of the windows that run together
 _A_PAIR_PUBLISHED = 120 + _SORTED
@@ -145,14 +147,16 @@ def plan_gpu_memory(
     needs = ((name, gpu_need(detections, min_score, published)) for name, detections in sequences)
     # Asked for first: on a GPU without any room the question fails, and then nothing needs to be read.
     room = free_gpu_memory(device) if budget is None else budget
-    plan = replace(_plan(CUDA_ITSELF, needs, workers), of_base="CUDA itself").within(room)
+    base = CUDA_LATER if budget is None else CUDA_ITSELF
+    plan = replace(_plan(base, needs, workers), of_base="CUDA itself").within(room)
     if plan.total > room:
         name, _ = plan.sequences[0]
         is_below, more = "--gpu-memory is below that", f"give --gpu-memory {_text(plan.total)} or more"
         if budget is None:
-            is_below, more = f"{room >> 20}MB of {device} are free", "end what else computes on the GPU"
+            is_below, more = f"{room >> 20}MB of {device} are free", "end what else computes there"
+            more += f"; the plan is an estimate, --gpu-memory {_text(plan.total)} tries all the same"
         raise ConfigError(
-            f"{name} needs about {_text(plan.total)} on the GPU, {_text(CUDA_ITSELF)} of it for CUDA; {is_below}",
+            f"{name} needs about {_text(plan.total)} on the GPU, {_text(base)} of it for CUDA; {is_below}",
             f"device=cpu, a higher min_score= (fewer detections), or {more}",
         )
     return plan
@@ -179,6 +183,8 @@ def free_gpu_memory(device: str) -> int:
 def gpu_need(detections: Detections, min_score: float, published: SushiConfig | None = None) -> int:
     """Return bytes that a sequence takes on a GPU at the worst moment, without what CUDA takes for itself.
 
+    Of recipe ``default`` as it is shipped: wider networks and more neighbours take more.
+
     Args:
         detections: of the sequence.
         min_score: detections below it take no part.
@@ -191,8 +197,9 @@ def gpu_need(detections: Detections, min_score: float, published: SushiConfig | 
         width, size = detections.embedding.shape[1], detections.embedding.element_size()
     as_read = width * size * (len(detections) + rows)  # all of them, and those that take part
     if published is not None:
-        together = most_at_once(detections.frame[used].numpy(), published)
-        pairs = min(GPU_BLOCK, together**2 // 2)
+        batches = batches_on_a_gpu(detections.frame[used].numpy(), published)
+        together = max(map(sum, batches), default=0)
+        pairs = min(GPU_BLOCK, max((sum(count**2 // 2 for count in batch) for batch in batches), default=0))
         vectors = 4 * width * (2 * rows + 3 * together)  # in full precision, and means of tracklets
         measuring = _A_LISTED_PAIR * pairs + _A_MEASURED_PAIR * min(pairs, GPU_PART)
         measuring += 18 * min(width * pairs, GPU_NUMBERS)
@@ -221,12 +228,12 @@ def _duplicates(detections: Detections) -> float:
     for number in range(0, len(frames), max(1, len(frames) // _LOOKED_AT)):
         boxes = detections.boxes_xyxy[int(begin[number]) : int(begin[number] + counts[number])]
         count = len(boxes)
-        one, other = torch.triu_indices(count, count, 1)
-        same = paired_iou(boxes[one], boxes[other]) > _SAME_PERSON
-        is_double = torch.zeros(count, dtype=torch.bool)
-        is_double[one[same]] = is_double[other[same]] = True
-        on_another += int(is_double.sum())
-        seen += count
+        chosen = torch.arange(0, count, max(1, count // _LOOKED_AT))
+        pairs = torch.cartesian_prod(chosen, torch.arange(count))
+        pairs = pairs[pairs[:, 0] != pairs[:, 1]]
+        same = paired_iou(boxes[pairs[:, 0]], boxes[pairs[:, 1]]) > _SAME_PERSON
+        on_another += len(pairs[same, 0].unique())
+        seen += len(chosen)
     return on_another / max(seen, 1)
 
 

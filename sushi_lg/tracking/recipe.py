@@ -136,8 +136,9 @@ class TrackerConfig:
         if not self.levels:
             raise ConfigError("levels: empty", "give at least one level")
         for number, level in enumerate(self.levels):
-            if level.max_gap < 1:
-                raise ConfigError(f"levels.{number}.max_gap: {level.max_gap} is below 1")
+            for key in ("max_gap", "num_neighbours", "min_length", "min_longer"):
+                if getattr(level, key) < 1:
+                    raise ConfigError(f"levels.{number}.{key}: {getattr(level, key)} is below 1")
             if not 0 < level.threshold < 1:
                 raise ConfigError(f"levels.{number}.threshold: {level.threshold} is not between 0 and 1")
             if level.slot not in self.blocks:
@@ -219,6 +220,8 @@ class SushiConfig:
             raise ConfigError(f"overlap: {self.overlap} is not in [0, 1)", "the published one is 0.5")
         if self.min_length < 1:
             raise ConfigError(f"min_length: {self.min_length} is below 1")
+        if self.decimals is not None and self.decimals < 0:
+            raise ConfigError(f"decimals: {self.decimals} is below 0", "null writes all digits")
         if not self.levels:
             raise ConfigError("levels: empty", "give at least one level")
         for number, level in enumerate(self.levels):

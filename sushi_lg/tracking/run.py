@@ -19,7 +19,7 @@ from sushi_lg.data.layouts import Conventions
 from sushi_lg.data.mot_format import OnBadRow
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.data.trajectory_io import TrajectoryTable, write_trajectories
-from sushi_lg.errors import ConfigError, is_out_of_memory
+from sushi_lg.errors import SushiError, is_out_of_memory
 from sushi_lg.structures import Detections
 from sushi_lg.timing import stage
 
@@ -96,7 +96,7 @@ def track_sequences(
         is raised after what had begun is finished and reported.
 
     Raises:
-        ConfigError: a GPU has no memory left for a sequence.
+        SushiError: no memory is left for a sequence, on the host or on a GPU.
     """
 
     def track_one(sequence: Sequence) -> SequenceReport:
@@ -112,16 +112,13 @@ def track_sequences(
         except (RuntimeError, MemoryError) as error:
             if not is_out_of_memory(error):
                 raise
-            remedies = ["a higher min_score= (fewer detections)"]
-            if workers > 1:
-                remedies.append(f"fewer sequences at once (workers={workers - 1})")
-            where, others = "the host", "end other programs"
-            if torch.device(device).type != "cpu":
-                remedies.insert(0, "device=cpu")
-                where, others = str(device), "end what else computes on the GPU"
-            raise ConfigError(
+            on_gpu = torch.device(device).type != "cpu"
+            where, others = (str(device), "what else computes there") if on_gpu else ("the host", "other programs")
+            fewer = f"fewer sequences at once (workers={workers - 1}), " if workers > 1 else ""
+            other = "device=cpu or a higher" if on_gpu else "a higher"
+            raise SushiError(
                 f"{sequence.name}: {where} ran out of memory; {len(detections)} detections were read",
-                f"{', '.join(remedies)}, or {others}",
+                f"{fewer}end {others}, or into another --out: {other} min_score= (fewer detections)",
             ) from error
         if len(detections) and not len(table):
             logger.warning(

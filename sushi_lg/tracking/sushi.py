@@ -199,16 +199,15 @@ class SushiTracker(nn.Module):
         return replace(table, detection_index=index, confidence=np.ones(len(table)))
 
 
-def most_at_once(frames: NDArray[np.int64], config: SushiConfig) -> int:
-    """Return the most detections that run as one batch on a GPU; those of two windows count twice.
+def batches_on_a_gpu(frames: NDArray[np.int64], config: SushiConfig) -> list[list[int]]:
+    """Return how many detections the windows have that run as one batch on a GPU, batch by batch.
 
     Args:
         frames: (N,) ascending frame of every detection that takes part.
         config: the recipe.
     """
     lengths = [high - low for low, high in _rows_of_windows(frames, config)]
-    batches = range(0, len(lengths), _WINDOWS_ON_A_GPU)
-    return max((sum(lengths[begin : begin + _WINDOWS_ON_A_GPU]) for begin in batches), default=0)
+    return [lengths[begin : begin + _WINDOWS_ON_A_GPU] for begin in range(0, len(lengths), _WINDOWS_ON_A_GPU)]
 
 
 def _rows_of_windows(frames: NDArray[np.int64], config: SushiConfig) -> list[tuple[int, int]]:

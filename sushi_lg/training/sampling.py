@@ -52,7 +52,7 @@ class BatchSampler:
     Args:
         sources: drawn by weight, then one of their sequences with equal chance.
         config: size and shape of batches.
-        augmentation: disturbances; ``stride`` there is not used, clips are cut with the stride in mind.
+        augmentation: disturbances.
         stream: integers that name the stream of random numbers, such as seed and rank.
     """
 
@@ -62,7 +62,7 @@ class BatchSampler:
         config.validate()
         self.sources = list(sources)
         self.config = config
-        self.augmentation = replace(augmentation, stride=[1.0])
+        self.augmentation = augmentation
         self._weights = _shares([source.weight for source in self.sources])
         self._strides = _shares(config.stride)
         self._rng = np.random.default_rng(list(stream))

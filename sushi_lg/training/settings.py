@@ -146,14 +146,15 @@ class LossConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key in ("first_step", "one_unknown", "both_unknown", "nodes", "members", "boxes", "looks"):
+        for key in ("nodes", "members", "boxes", "looks"):
             if not getattr(self, key) >= 0:
                 raise ConfigError(f"loss.{key}: {getattr(self, key)} is below 0", f"loss.{key}=0 switches it off")
-        for key in ("edge_prior", "looks_temperature", "box_corner"):
+        for key in ("first_step", "one_unknown", "both_unknown", "box_corner", "looks_seconds"):
+            if not getattr(self, key) >= 0:
+                raise ConfigError(f"loss.{key}: {getattr(self, key)} is below 0")
+        for key in ("edge_prior", "looks_temperature"):
             if not getattr(self, key) > 0:
                 raise ConfigError(f"loss.{key}: {getattr(self, key)} is not above 0")
-        if self.looks_seconds < 0:
-            raise ConfigError(f"loss.looks_seconds: {self.looks_seconds} is below 0")
         if self.looks_detections < 2:
             raise ConfigError(
                 f"loss.looks_detections: {self.looks_detections} is below 2", "loss.looks=0 leaves it out"
@@ -291,7 +292,7 @@ class TrainConfig:
         for key in (*counted, "statistics_detections"):
             if getattr(self, key) < 1:
                 raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
-        for key in ("warm_up", "level_warm_up", "weight_decay", "threads", "validate_every"):
+        for key in ("seed", "warm_up", "level_warm_up", "weight_decay", "threads", "validate_every"):
             if getattr(self, key) < 0:
                 raise ConfigError(f"{key}: {getattr(self, key)} is below 0")
         for key in ("learning_rate", "clip_gradient"):

@@ -111,7 +111,7 @@ def test_evaluate_without_ground_truth(data: Path, tmp_path: Path, capsys: pytes
         (WeightsError("w.pth: broken", "get it again"), 5, "error: w.pth: broken\n  fix: get it again\n"),
         (OSError(28, "No space left on device", "x.txt"), 1, "No space left on device"),
         (ZeroDivisionError("division by zero"), 70, "this is a bug"),
-        (MemoryError(), 1, "error: not enough memory (MemoryError)\n  fix: device=cpu, or end other programs\n"),
+        (MemoryError(), 1, "error: not enough memory (MemoryError)\n  fix: end other programs\n"),
         (
             RuntimeError("CUDA error: out of memory\nCUDA kernel ..."),
             1,
@@ -131,13 +131,23 @@ def test_exit_codes(
     assert says in err and "Traceback" not in err
 
 
-def test_less_memory_is_what_the_verb_has(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("verb", "words"),
+    [
+        ("train", "a lower sampling.budget= (detections of a batch), device=cpu, or end other programs"),
+        ("bench", "a shorter scene, fewer people, --device cpu, or end other programs"),
+        ("evaluate", "end other programs"),
+    ],
+)
+def test_less_memory_is_what_the_verb_has(
+    verb: str, words: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     def broken() -> None:
         raise RuntimeError("CUDA out of memory. Tried to allocate 9 GiB")
 
     monkeypatch.setattr(app_module, "_load", lambda verb: broken)
-    assert run("train") == 1
-    assert "fix: a lower sampling.budget= (detections of a batch)" in capsys.readouterr().err
+    assert run(verb) == 1
+    assert capsys.readouterr().err.endswith(f"\n  fix: {words}\n")
 
 
 def test_doctor(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

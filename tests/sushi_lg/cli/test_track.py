@@ -184,7 +184,7 @@ def test_memory_of_a_gpu(
 ) -> None:
     words = [world / "one", world / "two", "--weights", weights, "device=cuda", "workers=2"]
     # room for one at a time; threads of several would see no pretended GPU
-    gpu.memory = memory.CUDA_ITSELF + memory.gpu_need(open_sequence(world / "one").load_detections("toy"), 0.1) * 3 // 2
+    gpu.memory = memory.CUDA_LATER + memory.gpu_need(open_sequence(world / "one").load_detections("toy"), 0.1) * 3 // 2
     assert run(*words, "--out", tmp_path / "out") == 0
     assert "one sequence at a time instead of 2" in capsys.readouterr().err
     assert run(*words, "--out", tmp_path / "other", "--gpu-memory", "1MB") == CONFIG
@@ -195,14 +195,26 @@ def test_memory_of_a_gpu(
     assert "100MB of cuda are free" in capsys.readouterr().err and not (tmp_path / "other").exists()
 
 
+def test_planning_says_nothing_twice(
+    gpu: PretendedGpu, world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu.memory = 2 << 30
+    with (world / "one" / "det" / "toy.txt").open("a") as file:
+        file.write("broken\n")
+    words = [world / "one", "--weights", weights, "on_bad_row=skip", "--memory", "8GB", "device=cuda"]
+    assert run(*words, "--out", tmp_path / "out") == 0
+    assert capsys.readouterr().err.count("left out") == 1
+
+
 def test_a_gpu_that_runs_out_of_memory_ends_in_a_plain_error(
     gpu: PretendedGpu, world: Path, weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     gpu.memory = 2_000_000  # most of it is taken by the weights
     words = [world / "one", world / "two", "--weights", weights, "--out", tmp_path / "out", "device=cuda"]
-    assert run(*words, "--gpu-memory", "2GB") == CONFIG
+    assert run(*words, "--gpu-memory", "2GB") == 1
     error = capsys.readouterr().err
-    assert "GPU memory: about" in error and "error: one: cuda ran out of memory" in error and "fix: device=cpu" in error
+    assert "GPU memory: about" in error and "error: one: cuda ran out of memory" in error
+    assert "or into another --out: device=cpu or a higher min_score=" in error
     assert "0 of 2 sequences are written" in error
 
 

@@ -81,7 +81,7 @@ def test_false_detections_are_nobody() -> None:
 
 
 def test_no_disturbance_at_rate_zero() -> None:
-    config = AugmentConfig(reverse=0, mirror=0, stride=[1.0], drop_camera=0, harder=0)
+    config = AugmentConfig(reverse=0, mirror=0, drop_camera=0, harder=0)
     assert equal(augment(walking(3), config, np.random.default_rng(0)), walking(3))
 
 
