@@ -34,7 +34,6 @@ from sushi_lg.errors import ConfigError, DataError
 if TYPE_CHECKING:
     from sushi_lg.language.attributes import Describer as AttributeDescriber
 
-
 VERSION = 3  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")
 NAMES = ("ids", "clothes")
