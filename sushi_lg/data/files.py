@@ -26,6 +26,12 @@ _MOST_TRIES = 8
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, the same on all systems, see ``atomic_path``; what is no UTF-8 becomes "?"."""
+    with atomic_path(path) as staged:
+        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8
+
+
 @contextmanager
 def atomic_path(path: str | Path) -> Iterator[Path]:
     """Yield a temporary path beside ``path``; rename it to ``path`` when the block ends without an error.
