@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import cv2
-import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -23,7 +22,7 @@ from semantic.bensmot.vocabulary import is_symmetric, surface
 from semantic.describers.protocol import Pictures
 from semantic.structures import Clip, Interaction, Semantics, Sentence, Track
 from sushi_lg.data.files import atomic_path
-from sushi_lg.inspection.inline import at_height, css_colour, data_url, region_around
+from sushi_lg.inspection.inline import at_height, css_colour, data_url, page_template, region_around
 from sushi_lg.inspection.overlay import identity_colour
 
 _STRIP: Final = 3  # pictures of a person or an act
@@ -66,7 +65,7 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
     if pictures is not None:
         _cut_out(clip, pictures, [*of_acts, *of_people])
     captions = {caption.track_id: caption for caption in semantics.captions}
-    page = _template().render(
+    page = page_template("semantic", "clip.html.j2").render(
         clip=clip,
         semantics=semantics,
         chart=_chart(clip, semantics),
@@ -89,16 +88,6 @@ def write_page(path: str | Path, clip: Clip, semantics: Semantics, pictures: Pic
     with atomic_path(path) as staged:
         staged.write_text(page, encoding="utf-8", errors="replace")  # half a surrogate pair is no UTF-8
     return path
-
-
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("semantic", "html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    return environment.get_template("clip.html.j2")
 
 
 def _sentences(captions: Mapping[int, Any], track_id: int) -> Sequence[Sentence]:

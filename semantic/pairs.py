@@ -11,7 +11,6 @@ Shapes: R boxes of all tracks, N neighbours (pairs of boxes of one frame).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,7 +18,7 @@ from numpy.typing import NDArray
 
 from semantic.boxes import BoxTable, box_table, pairwise_iou
 from semantic.config import PairConfig
-from semantic.structures import Clip, Semantics
+from semantic.structures import Clip
 from semantic.views import centre_distance, diagonals
 
 WEIGHTS = {"contact": 1.0, "near": 0.8, "approach": 0.5, "turn": 0.4, "lost": 0.3}
@@ -48,28 +47,6 @@ class PairCandidate:
     score: float
     triggers: frozenset[str]
     frames: tuple[int, ...]
-
-
-@dataclass(frozen=True)
-class GateRecall:
-    """How many pairs of the truth become candidates.
-
-    Attributes:
-        pairs: Unordered pairs with an annotation, in all clips.
-        found: Of these, candidates.
-        apart: Of these, never seen together in one frame.
-        missed: Clip and track ids of those not found.
-    """
-
-    pairs: int
-    found: int
-    apart: int
-    missed: tuple[tuple[str, int, int], ...]
-
-    @property
-    def recall(self) -> float:
-        """Share found; 1 where there is nothing to find."""
-        return self.found / self.pairs if self.pairs else 1.0
 
 
 def candidate_pairs(
@@ -106,27 +83,6 @@ def candidate_pairs(
         )
         for a, b in sorted(kept)
     )
-
-
-def gate_recall(truth: Iterable[tuple[Clip, Semantics]], config: PairConfig | None = None) -> GateRecall:
-    """Return how many annotated pairs are candidates.
-
-    Args:
-        truth: Clips with their annotations, of the same track ids.
-        config: Of the candidates.
-    """
-    pairs = found = apart = 0
-    missed: list[tuple[str, int, int]] = []
-    for clip, semantics in truth:
-        places = {track.track_id: k for k, track in enumerate(clip.tracks)}
-        wanted = {(min(i.active, i.passive), max(i.active, i.passive)) for i in semantics.interactions}
-        got = {(one.a, one.b) for one in candidate_pairs(clip, config)}
-        pairs += len(wanted)
-        found += len(wanted & got)
-        for a, b in sorted(wanted - got):
-            missed.append((clip.name, a, b))
-            apart += not (a in places and b in places and len(_shared(clip, places[a], places[b])))
-    return GateRecall(pairs, found, apart, tuple(missed))
 
 
 def neighbours(

@@ -45,13 +45,11 @@ class Parsed:
         sentences: Of free text.
         interactions: Of a pair.
         counts: Of repairs and drops.
-        is_parsable: Whether the answer could be understood; one that says nothing holds can.
     """
 
     sentences: tuple[Sentence, ...]
     interactions: tuple[Interaction, ...]
     counts: Counter[str]
-    is_parsable: bool
 
 
 def parse(answer: Answer, request: Request, clip: Clip, config: DescribeConfig, source: str) -> Parsed:
@@ -172,7 +170,7 @@ def _parse_text(answer: Answer, request: Request, clip: Clip, config: DescribeCo
     counts: Counter[str] = Counter()
     if answer.sentences is not None:
         kept = tuple(one for one in (_checked(one, clip, counts) for one in answer.sentences) if one is not None)
-        return Parsed(kept, (), counts, bool(kept) or not answer.sentences)
+        return Parsed(kept, (), counts)
     text, removed = without_thinking(answer.text[:_LONGEST_ANSWER])
     counts += removed
     text, cleaned = clean_line(text)
@@ -181,7 +179,7 @@ def _parse_text(answer: Answer, request: Request, clip: Clip, config: DescribeCo
     if bare != text:
         counts["repaired: prefix or quotes"] += 1
     if not any(letter.isalpha() for letter in bare):
-        return Parsed((), (), counts + Counter({f"unparsable: {request.kind}": 1}), False)
+        return Parsed((), (), counts + Counter({f"unparsable: {request.kind}": 1}))
     known = {track.track_id for track in clip.tracks}
     texts = []
     for piece in _shortened(_END.split(bare), request.kind, config.text.words, counts):
@@ -197,7 +195,7 @@ def _parse_text(answer: Answer, request: Request, clip: Clip, config: DescribeCo
         )
         for text, mentioned in texts
     )
-    return Parsed(sentences, (), counts, bool(sentences))
+    return Parsed(sentences, (), counts)
 
 
 def _about(request: Request, mentioned: tuple[int, ...]) -> tuple[int, ...]:
@@ -268,7 +266,7 @@ def _parse_pair(answer: Answer, request: Request, clip: Clip, config: DescribeCo
                 first, last = _span_of_score(answer, number, request, clip)
                 one = Interaction(active, passive, label, float(probability), first, last, kind)
                 _add(found, one, request, together, counts)
-        return Parsed((), _most(found, config.text.labels, counts), counts, True)
+        return Parsed((), _most(found, config.text.labels, counts), counts)
     text, removed = without_thinking(answer.text[:_LONGEST_ANSWER])
     counts += removed
     lines = [line for line in text.replace("\r", "\n").split("\n") if line.strip()]
@@ -298,8 +296,8 @@ def _parse_pair(answer: Answer, request: Request, clip: Clip, config: DescribeCo
                 one = Interaction(active, passive, label, 1.0, first, last, source, raw=raw)
                 _add(found, one, request, together, counts)
     if not understood:
-        return Parsed((), (), counts + Counter({"unparsable: pair": 1}), False)
-    return Parsed((), _most(found, config.text.labels, counts), counts, True)
+        return Parsed((), (), counts + Counter({"unparsable: pair": 1}))
+    return Parsed((), _most(found, config.text.labels, counts), counts)
 
 
 def _add(

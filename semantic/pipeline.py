@@ -344,7 +344,7 @@ class _Maker:
         answer = log.answer(request.request_id)
         assert answer is not None, "everything was asked"
         if answer.error:
-            return Parsed((), (), Counter({f"failed: {request.kind}": 1}), False)
+            return Parsed((), (), Counter({f"failed: {request.kind}": 1}))
         source = "rules" if self._describer.name == "rules" else "mllm"
         return parse(answer, request, work.clip, self._config, source)
 

@@ -70,16 +70,6 @@ def learn_shortlist(truth: Iterable[tuple[Clip, Semantics]]) -> Shortlist:
     return Shortlist(_ranked(general), {name: _ranked(count) for name, count in sorted(by_scenario.items())})
 
 
-def shortlist_recall(truth: Iterable[tuple[Clip, Semantics]], shortlist: Shortlist, most: int) -> float:
-    """Return the share of annotated interactions whose label is offered; 1 where there are none."""
-    wanted = found = 0
-    for clip, semantics in truth:
-        offered = set(shortlist.labels(clip.name, most))
-        wanted += len(semantics.interactions)
-        found += sum(one.label in offered for one in semantics.interactions)
-    return found / wanted if wanted else 1.0
-
-
 def load_shortlist(path: str | Path) -> Shortlist:
     """Return the shortlist of a file, or that of the annotations in a folder laid out like BenSMOT.
 

@@ -18,7 +18,7 @@ from semantic.bensmot.annotations import bensmot_clip_of
 from semantic.bensmot.vocabulary import NUM_SLOTS, slots
 from semantic.structures import Clip, Interaction, Semantics
 from sushi_lg.data.bensmot import write_combined_files
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import write_text
 from sushi_lg.data.mot_format import write_results
 from sushi_lg.data.sequence import write_seqinfo
 from sushi_lg.errors import DataError
@@ -78,7 +78,7 @@ def write_mot_truth(folder: str | Path, clips: Iterable[Clip], *, split: str = "
             for k in order
         )
         root = data / _checked(clip.name)
-        _write(root / "gt" / "gt.txt", text)
+        write_text(root / "gt" / "gt.txt", text)
         width, height = (int(side) for side in clip.sizes[0]) if clip.length else (1, 1)
         write_seqinfo(
             root / "seqinfo.ini",
@@ -89,7 +89,7 @@ def write_mot_truth(folder: str | Path, clips: Iterable[Clip], *, split: str = "
             size=(width, height),
         )
         names.append(clip.name)
-    _write(Path(folder) / "seqmaps" / f"{BENCHMARK}-{split}.txt", "\n".join(["name", *names]) + "\n")
+    write_text(Path(folder) / "seqmaps" / f"{BENCHMARK}-{split}.txt", "\n".join(["name", *names]) + "\n")
     return data
 
 
@@ -128,7 +128,7 @@ def write_reference_results(folder: str | Path, lists: Lists, *, spread: bool = 
     paths = []
     for name, (predicted, annotated) in contents.items():
         paths.append(Path(folder) / f"{name}_results.json")
-        _write(paths[-1], json.dumps({"preds": predicted, "gts": annotated}, ensure_ascii=False) + "\n")
+        write_text(paths[-1], json.dumps({"preds": predicted, "gts": annotated}, ensure_ascii=False) + "\n")
     return paths[0], paths[1], paths[2]
 
 
@@ -208,7 +208,7 @@ def write_chota(folder: str | Path, predictions: Iterable[Record], annotations: 
     whole = {"videos": videos, "images": images, "annotations": boxes, "categories": people}
     paths = Path(folder) / "chota_gt.json", Path(folder) / "chota_predictions.json"
     for path, content in zip(paths, (whole, predicted), strict=True):
-        _write(path, json.dumps(content, ensure_ascii=False) + "\n")
+        write_text(path, json.dumps(content, ensure_ascii=False) + "\n")
     return paths
 
 
@@ -257,8 +257,3 @@ def _checked(name: str) -> str:
     if any(part in ("", ".", "..") for part in name.split("/")) or not name.isprintable() or {"\\", ":"} & set(name):
         raise DataError(f"clip {name!r}: not a name of a file", "name it <scenario>/<clip>")
     return name
-
-
-def _write(path: Path, text: str) -> None:
-    with atomic_path(path) as staged:
-        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8

@@ -15,7 +15,6 @@ from __future__ import annotations
 import hashlib
 import itertools
 import json
-import logging
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -34,8 +33,6 @@ from sushi_lg.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from sushi_lg.language.attributes import Describer as AttributeDescriber
-
-logger = logging.getLogger(__name__)
 
 VERSION = 3  # raised when answers to the same requests would differ
 CAMERAS = ("look", "boxes", "static")

@@ -16,6 +16,7 @@ import numpy as np
 from semantic.describers.encounters import Encounter
 from semantic.describers.kinematics import STEP, Leg, Path, frame_at
 from semantic.structures import Clip, Sentence
+from sushi_lg.language.english import article, listed
 
 MOST_WORDS = 45
 _NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
@@ -70,7 +71,7 @@ class Names:
         unknown = named.count("another person")
         if unknown > 1:
             named = [one for one in named if one != "another person"] + [f"{_number(unknown)} other people"]
-        return _listed(named)
+        return listed(named)
 
 
 def _called(attributes: Mapping[str, str]) -> str:
@@ -114,12 +115,12 @@ def subject_of(attributes: Mapping[str, str]) -> str:
     if "hair" in attributes:
         words += f" with {attributes['hair']} hair"
     garment = {"long": "trousers", "short": "shorts or a skirt"}.get(attributes.get("legs", ""), "bottoms")
-    worn = [f"{_article(attributes['upper'])} {attributes['upper']} top"] if "upper" in attributes else []
+    worn = [f"{article(attributes['upper'])} {attributes['upper']} top"] if "upper" in attributes else []
     worn += [f"{attributes['lower']} {garment}"] if "lower" in attributes else []
     if worn:
-        words += f" in {_listed(worn)}"
+        words += f" in {listed(worn)}"
     if "carried" in attributes:
-        words += f" with {_article(attributes['carried'])} {attributes['carried']}"
+        words += f" with {article(attributes['carried'])} {attributes['carried']}"
     return words
 
 
@@ -409,11 +410,3 @@ def frame_sample(clip: Clip) -> float:
 
 def _number(count: int) -> str:
     return _NUMBERS[count] if count < len(_NUMBERS) else str(count)
-
-
-def _article(thing: str) -> str:
-    return "an" if thing[:1] in "aeiou" else "a"
-
-
-def _listed(things: Sequence[str]) -> str:
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"

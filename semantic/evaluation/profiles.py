@@ -23,7 +23,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
-from semantic.evaluation.bootstrap import DRAWS, Interval, draw_clips, interval
+from semantic.evaluation.bootstrap import DRAWS, measure_interval
 from semantic.evaluation.captions import TextPair, coco_measures, raw_measures
 from semantic.evaluation.chota import chota_measures
 from semantic.evaluation.interactions import (
@@ -47,6 +47,7 @@ from semantic.evaluation.matching import Rule
 from semantic.evaluation.measures import Measure
 from semantic.evaluation.tokens import coco_tokens
 from sushi_lg.errors import ConfigError
+from sushi_lg.evaluation.draws import Interval, draw_times
 
 CAPTIONS, SUMMARIES, ORACLE, OPEN = "captions", "summaries", "oracle pairs", "open pairs"
 CHOTA = "tracks and captions"
@@ -232,10 +233,10 @@ def evaluate(
         OPEN: (lists.coverage.annotated_labels, _open(lists, how, labels)),
         CHOTA: (described, tracking),
     }
-    drawn = draw_clips(num_clips, draws) if draws else None
+    drawn = draw_times(num_clips, draws) if draws else None
     blocks = {}
     for title, (items, measures) in scores.items():
-        found = {each.name: interval(each, drawn) for each in measures} if drawn is not None else {}
+        found = {each.name: measure_interval(each, drawn) for each in measures} if drawn is not None else {}
         intervals = {name: one for name, one in found.items() if one is not None}
         blocks[title] = Block(title, items, tuple(measures), intervals)
     return Evaluation(

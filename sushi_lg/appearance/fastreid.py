@@ -27,7 +27,7 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 from sushi_lg.appearance.crops import Border, Interpolation, cut
 from sushi_lg.appearance.fastreid_network import PIXEL_MEAN, PIXEL_STD, Architecture, FastReidNetwork, recognise
 from sushi_lg.appearance.torch_runtime import batch_size, checked_device, embed_in_batches
-from sushi_lg.data.checkpoints import read_state_dict
+from sushi_lg.data.checkpoints import misfits, read_state_dict
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.models import file_sha256, model_card, model_names
 from sushi_lg.errors import WeightsError
@@ -203,18 +203,9 @@ def _unfilled(architecture: Architecture) -> FastReidNetwork:
 def _check(network: FastReidNetwork, tensors: Mapping[str, Tensor]) -> None:
     """Check every name, shape and value."""
     expected = {key: value for key, value in network.state_dict().items() if not key.endswith(_COUNTER)}
-    problems = [f"{key}: missing" for key in expected if key not in tensors]
-    problems += [f"{key}: unknown" for key in tensors if key not in expected]
-    for key in expected.keys() & tensors.keys():
-        if expected[key].shape != tensors[key].shape:
-            problems.append(f"{key}: shape {list(tensors[key].shape)}, expected {list(expected[key].shape)}")
-        elif not tensors[key].isfinite().all():
-            problems.append(f"{key}: not finite")
-    if problems:
-        shown = sorted(problems)[:6] + (["..."] if len(problems) > 6 else [])
-        raise WeightsError(
-            f"{len(problems)} tensors do not fit: {'; '.join(shown)}", "the file is incomplete or another network's"
-        )
+    count, shown = misfits(expected, tensors)
+    if count:
+        raise WeightsError(f"{count} tensors do not fit: {shown}", "the file is incomplete or another network's")
 
 
 def _fuse(module: nn.Module) -> None:

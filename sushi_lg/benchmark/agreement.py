@@ -10,8 +10,7 @@ Shapes: M tracklets, E edges.
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -67,10 +66,6 @@ class Agreement:
     def largest_margin(self) -> float:
         """Of all differences; 0 without any."""
         return max((one.margin for one in self.differences), default=0.0)
-
-    def as_record(self) -> dict[str, Any]:
-        """Return it for JSON."""
-        return {**asdict(self), "largest_margin": self.largest_margin}
 
 
 @torch.inference_mode()

@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from sushi_lg.data.files import atomic_path
+from sushi_lg.data.files import atomic_path, write_text
 from sushi_lg.data.graphml import LabelledGraph, read_labelled_graph, write_labelled_graph
 from sushi_lg.data.image_size import IMAGE_EXTENSIONS, image_size
 from sushi_lg.data.sequence import read_seqinfo, write_seqinfo
@@ -324,11 +324,11 @@ def write_bensmot_clip(root: str | Path, clip: BensmotClip, pictures: Iterable[b
         f"{numbers[frame]},{one},{left + 1:.10g},{top + 1:.10g},{right - left:.10g},{bottom - top:.10g},1,1,1\n"
         for frame, one, left, top, right, bottom in rows
     )
-    _write_text(target / GROUND_TRUTH_FILE, text)
+    write_text(target / GROUND_TRUTH_FILE, text)
     captions = "".join(f"{names[one]}: {_one_line(text)}\n" for one, text in sorted(clip.captions.items()))
     for path, text in ((target / CAPTIONS_FILE, captions), (target / SUMMARY_FILE, _one_line(clip.summary))):
         if text:
-            _write_text(path, text)
+            write_text(path, text)
         else:
             path.unlink(missing_ok=True)
     if clip.relations is None:
@@ -372,7 +372,7 @@ def write_combined_files(folder: str | Path, clips: Iterable[BensmotClip]) -> tu
     folder = Path(folder)
     contents = ((CAPTIONS_JSON, captions), (SUMMARIES_JSON, summaries), (INTERACTIONS_JSON, relations))
     for name, content in contents:
-        _write_text(folder / name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
+        write_text(folder / name, json.dumps(content, indent=1, sort_keys=True, ensure_ascii=False) + "\n")
     return folder / CAPTIONS_JSON, folder / SUMMARIES_JSON, folder / INTERACTIONS_JSON
 
 
@@ -676,8 +676,3 @@ def _names_for_writing(clip: BensmotClip) -> dict[int, str]:
 
 def _one_line(text: str) -> str:
     return " ".join(text.split())
-
-
-def _write_text(path: Path, text: str) -> None:
-    with atomic_path(path) as staged:
-        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from sushi_lg.errors import WeightsError
 
+_SHOWN = 6
 _WRAPPERS = ("model", "state_dict", "model_state_dict")
 
 
@@ -48,6 +49,21 @@ def unwrap(content: Any) -> dict[str, Tensor]:  # noqa: ANN401 - whatever a pick
         raise WeightsError("the file does not hold tensors by name", "give a state dict or a checkpoint with one")
     prefix = "module." if all(key.startswith("module.") for key in content) else ""
     return {key.removeprefix(prefix): value.float() for key, value in content.items()}
+
+
+def misfits(expected: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> tuple[int, str]:
+    """Return how many tensors cannot be put in the place of those expected, and what is wrong with the first of them.
+
+    Missing, unknown and misshapen ones cannot, nor those with numbers that are not finite.
+    """
+    problems = [f"{name}: missing" for name in expected if name not in tensors]
+    problems += [f"{name}: unknown" for name in tensors if name not in expected]
+    for name in expected.keys() & tensors.keys():
+        if expected[name].shape != tensors[name].shape:
+            problems.append(f"{name}: shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
+        elif not tensors[name].isfinite().all():
+            problems.append(f"{name}: not finite")
+    return len(problems), "; ".join(sorted(problems)[:_SHOWN] + ["..."] * (len(problems) > _SHOWN))
 
 
 def _read(path: Path) -> Any:  # noqa: ANN401 - whatever a pickle holds

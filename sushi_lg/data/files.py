@@ -18,10 +18,18 @@ from pathlib import Path
 
 from sushi_lg.errors import DataError
 
+BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
+"""Numbers of errors that say that another process holds a lock."""
 _JUNK_NAMES = frozenset({".ds_store", "__macosx", "thumbs.db", "desktop.ini"})
 _STAGED = ".staging-"
 _MOST_TRIES = 8
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file whole or not at all, the same on all systems, see ``atomic_path``; what is no UTF-8 becomes "?"."""
+    with atomic_path(path) as staged:
+        staged.write_text(text, encoding="utf-8", errors="replace", newline="\n")  # half a surrogate pair is no UTF-8
 
 
 @contextmanager
@@ -75,7 +83,7 @@ def _stage(folder: Path, prefix: str, suffix: str) -> tuple[Path, int | None]:
         handle, name = tempfile.mkstemp(dir=folder, prefix=prefix, suffix=suffix)
         if sys.platform == "win32":  # an open file can be neither locked and written nor renamed there
             break
-        if _lock(handle) is not False and _is_file(handle, Path(name)):
+        if _lock(handle) is not False and is_at(handle, Path(name), follow_links=False):
             return Path(name), handle
         os.close(handle)  # another process took it for an abandoned one, between its making and its lock
     else:
@@ -100,7 +108,7 @@ def remove_abandoned(paths: Iterable[Path]) -> None:
         except OSError:  # gone, a link, a folder, or somebody else's
             continue
         try:
-            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle) and _is_file(handle, path):
+            if stat.S_ISREG(os.fstat(handle).st_mode) and _lock(handle) and is_at(handle, path, follow_links=False):
                 path.unlink(missing_ok=True)
         finally:
             os.close(handle)
@@ -108,18 +116,33 @@ def remove_abandoned(paths: Iterable[Path]) -> None:
 
 def _lock(handle: int) -> bool | None:
     """Lock an open file as long as it is open; return False if another holds it, None if nothing can be locked."""
-    import fcntl
-
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(handle)
     except OSError as error:
-        return False if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK) else None
+        return False if error.errno in BUSY else None
     return True
 
 
-def _is_file(handle: int, path: Path) -> bool:
+def lock(handle: int) -> None:
+    """Lock an open file as long as it is open.
+
+    Raises:
+        OSError: at once, with a number in ``BUSY`` where another holds it; others where nothing can be locked.
+    """
+    if sys.platform == "win32":
+        import msvcrt
+
+        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_at(handle: int, path: Path, *, follow_links: bool) -> bool:
+    """Tell whether an open file still is what lies at ``path``, or, followed, what a link there leads to."""
     try:
-        return os.path.samestat(os.fstat(handle), path.lstat())
+        return os.path.samestat(os.fstat(handle), path.stat(follow_symlinks=follow_links))
     except OSError:
         return False
 

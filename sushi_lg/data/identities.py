@@ -6,17 +6,9 @@ largest. Frames are sliced from sorted tables, never searched for.
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linear_sum_assignment
-
-from sushi_lg.data.sequence import Sequence
-
-if TYPE_CHECKING:
-    from sushi_lg.structures import Detections
 
 _FORBIDDEN = 1e4  # cost of a pair that overlaps too little; larger than any sum of allowed costs in a frame
 
@@ -73,26 +65,3 @@ def iou_matrix(
     area_second = (second[:, 2:] - second[:, :2] + extra).prod(axis=1)
     union = area_first[:, None] + area_second[None, :] - overlap
     return np.asarray(overlap / np.maximum(union, np.finfo(np.float64).tiny), dtype=np.float64)
-
-
-def with_identities(
-    detections: Detections, sequence: Sequence, *, iou_threshold: float = 0.5, plus_one: bool = False
-) -> Detections:
-    """Return the detections of ``sequence`` (one clip) with their ground-truth identities filled in.
-
-    Raises:
-        DataError: the ground truth cannot be read.
-    """
-    import torch
-
-    truth = sequence.load_ground_truth("identities")
-    identity = match_identities(
-        detections.boxes_xyxy.numpy(),
-        detections.frame.numpy(),
-        truth.boxes_xyxy,
-        truth.frame - 1,
-        truth.track_id,
-        iou_threshold,
-        plus_one,
-    )
-    return replace(detections, identity=torch.from_numpy(identity))

@@ -1,21 +1,19 @@
 """One table of the data sets this package knows: where files lie, what the columns of the ground truth mean.
 
-Code elsewhere asks the row of a data set, never its name, and no sequence name occurs in code. A data set that is not
-in the table is described by ``custom_layout`` (from configuration) and needs no registration.
+Code elsewhere asks the row of a data set, never its name, and no sequence name occurs in code. Of a data set that is
+not in the table the row ``custom`` is taken.
 """
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.data.mot_format import MotTable
-from sushi_lg.errors import ConfigError
 
 
 @dataclass(frozen=True)
@@ -185,17 +183,3 @@ def layout_of(path: str | Path) -> Layout:
         if any((Path(path) / name).is_file() for name in layout.own_files):
             return layout
     return LAYOUTS["custom"]
-
-
-def custom_layout(**settings: Any) -> Layout:  # noqa: ANN401 - the fields of Layout, checked below
-    """Return the ``custom`` layout with the fields a configuration sets; lists become tuples.
-
-    Raises:
-        ConfigError: an unknown field.
-    """
-    known = {f.name for f in fields(Layout)}
-    unknown = sorted(set(settings) - known)
-    if unknown:
-        raise ConfigError(f"layout: unknown {', '.join(unknown)}", f"known fields: {', '.join(sorted(known))}")
-    values: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in settings.items()}
-    return replace(LAYOUTS["custom"], **values)

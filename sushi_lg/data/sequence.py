@@ -121,11 +121,6 @@ class Sequence:
             return None
         return np.array([int(Path(name).stem) for name in self.info.image_names], dtype=np.int64)
 
-    @property
-    def has_images(self) -> bool:
-        """Whether the picture of the first frame exists."""
-        return self.image_path(0).is_file()
-
     # -------------------------------------------------------------------------------------------------- detections
 
     def detections_path(self, stem: str | None = None) -> Path:

@@ -19,7 +19,7 @@ from scipy.optimize import linear_sum_assignment
 
 from sushi_lg.data.layouts import Layout
 from sushi_lg.data.mot_format import MotTable
-from sushi_lg.evaluation.mot import check_results, prepare
+from sushi_lg.evaluation.mot import as_in_files, prepare
 
 _SMALLEST_OVERLAP = 0.5
 _CONTINUITY = 1000.0  # outweighs any sum of overlaps in a frame
@@ -100,10 +100,7 @@ def find_events(
     Raises:
         DataError: an id twice in a frame, or a frame outside the sequence.
     """
-    boxes = np.asarray(boxes_ltwh, dtype=np.float64).reshape(-1, 4) + np.array([1.0, 1.0, 0.0, 0.0])
-    frames = np.asarray(frame, dtype=np.int64).reshape(-1) + 1
-    ids = np.asarray(track_id, dtype=np.int64).reshape(-1)
-    check_results(name, frames, ids, num_frames)
+    frames, ids, boxes = as_in_files(frame, track_id, boxes_ltwh, num_frames, name=name)
     prepared = prepare(name, truth, layout, frames, ids, boxes, num_frames)
     trajectory = np.unique(ids, return_inverse=True)[1].reshape(-1)  # from 0, so that -1 is nobody whatever the ids are
     match = np.full(len(ids), -1, dtype=np.int64)

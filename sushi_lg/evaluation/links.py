@@ -57,11 +57,6 @@ class LevelQuality:
     neighbours: int
 
     @property
-    def unjudged(self) -> int:
-        """Accepted edges with an end of which the ground truth says nothing."""
-        return self.accepted - self.right - self.wrong
-
-    @property
     def precision(self) -> float | None:
         """Share of right joins among those that can be judged; None where there are none."""
         return _share(self.right, self.right + self.wrong)

@@ -13,8 +13,6 @@ Shapes: R boxes of a tracker, T frames.
 
 from __future__ import annotations
 
-import json
-import logging
 import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -27,13 +25,10 @@ from numpy.typing import ArrayLike, NDArray
 from trackeval.datasets import MotChallenge2DBox
 from trackeval.metrics import CLEAR, HOTA, Count, Identity
 
-from sushi_lg.data.files import atomic_path
 from sushi_lg.data.layouts import Layout
 from sushi_lg.data.mot_format import MotTable, read_table
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import DataError
-
-logger = logging.getLogger(__name__)
 
 COMBINED = "COMBINED"
 # heading of the table: TrackEval's name
@@ -105,11 +100,15 @@ class Prepared:
         data: TrackEval's own dictionary, the input of its metrics: ids, boxes and similarities by frame.
         truth_rows: T arrays, the rows of the ground truth that its ``gt_ids`` of each frame came from.
         result_rows: T arrays, the same of ``tracker_ids``.
+        ignored_truth: Rows of the ground truth that are not scored.
+        removed_results: Boxes of the tracker that are not scored.
     """
 
     data: dict[str, Any]
     truth_rows: list[NDArray[np.int64]]
     result_rows: list[NDArray[np.int64]]
+    ignored_truth: int
+    removed_results: int
 
 
 @dataclass(frozen=True)
@@ -147,11 +146,6 @@ class EvaluationResult:
             "notes": self.notes,
         }
 
-    def save_json(self, path: str | Path) -> None:
-        """Write ``to_json`` to ``path``."""
-        with atomic_path(path) as staged:
-            staged.write_text(json.dumps(self.to_json(), indent=2) + "\n", encoding="utf-8")
-
 
 def evaluate_in_memory(
     truth: MotTable,
@@ -177,11 +171,8 @@ def evaluate_in_memory(
     Raises:
         DataError: an id twice in a frame, or a frame outside the sequence.
     """
-    boxes = np.asarray(boxes_ltwh, dtype=np.float64).reshape(-1, 4) + np.array([1.0, 1.0, 0.0, 0.0])
-    frames = np.asarray(frame, dtype=np.int64).reshape(-1) + 1
-    ids = np.asarray(track_id, dtype=np.int64).reshape(-1)
-    check_results(name, frames, ids, num_frames)
-    return _score(name, truth, layout, frames, ids, boxes, num_frames)
+    columns = as_in_files(frame, track_id, boxes_ltwh, num_frames, name=name)
+    return _score(name, prepare(name, truth, layout, *columns, num_frames))
 
 
 def evaluate_sequences(pairs: Iterable[tuple[Sequence, str | Path]]) -> EvaluationResult:
@@ -211,17 +202,9 @@ def evaluate_sequences(pairs: Iterable[tuple[Sequence, str | Path]]) -> Evaluati
             without.append(sequence.name)
             continue
         truth = sequence.load_ground_truth()
-        scores.append(
-            _score(
-                sequence.name,
-                truth,
-                sequence.info.layout,
-                table.frame,
-                table.track_id,
-                table.boxes_ltwh,
-                sequence.length,
-            )
-        )
+        columns = (table.frame, table.track_id, table.boxes_ltwh)
+        prepared = prepare(sequence.name, truth, sequence.info.layout, *columns, sequence.length)
+        scores.append(_score(sequence.name, prepared))
     return combine(scores, without_ground_truth=without)
 
 
@@ -331,41 +314,48 @@ def prepare(
         data = dataset.get_preprocessed_seq_data(dataset.get_raw_seq_data("tracker", name), "pedestrian")
     finally:
         dataset.columns = {}
-    rows = np.arange(len(truth))
-    return Prepared(data, _by_frame(truth.frame[scored], rows[scored], num_frames), data["tracker_confidences"])
+    rows = np.arange(len(truth))[scored]
+    return Prepared(
+        data,
+        _by_frame(truth.frame[scored], rows, num_frames),
+        data["tracker_confidences"],
+        ignored_truth=len(truth) - len(rows),
+        removed_results=len(frame) - int(data["num_tracker_dets"]),
+    )
 
 
-def _score(
-    name: str,
-    truth: MotTable,
-    layout: Layout,
-    frame: NDArray[np.int64],
-    track_id: NDArray[np.int64],
-    boxes_ltwh: NDArray[np.float64],
-    num_frames: int,
-) -> SequenceScores:
-    """Score columns in file conventions (frames and boxes 1-based)."""
-    prepared = prepare(name, truth, layout, frame, track_id, boxes_ltwh, num_frames)
+def _score(name: str, prepared: Prepared) -> SequenceScores:
     raw = {family: metric.eval_sequence(prepared.data) for family, metric in _metrics().items()}
-    removed = len(frame) - int(prepared.data["num_tracker_dets"])
-    ignored = len(truth) - sum(len(rows) for rows in prepared.truth_rows)
-    return SequenceScores(name, raw, ignored_truth=ignored, removed_results=removed)
+    return SequenceScores(name, raw, ignored_truth=prepared.ignored_truth, removed_results=prepared.removed_results)
 
 
-def check_results(name: str, frame: NDArray[np.int64], track_id: NDArray[np.int64], num_frames: int) -> None:
-    """Refuse columns that cannot be scored: 1-based frames outside 1 .. num_frames, an id twice in a frame.
+def as_in_files(
+    frame: ArrayLike, track_id: ArrayLike, boxes_ltwh: ArrayLike, num_frames: int, *, name: str
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float64]]:
+    """Return frames, ids and boxes of R rows in memory as files have them, frames and pixels counted from 1.
+
+    Args:
+        frame: (R,) integers, 0-based.
+        track_id: (R,) integers.
+        boxes_ltwh: (R, 4) left, top (0-based), width, height.
+        num_frames: T.
+        name: Shown in messages.
 
     Raises:
-        DataError: names the first such row.
+        DataError: an id twice in a frame, or a frame outside the sequence; names the first such row.
     """
-    if len(frame) and (frame.min() < 1 or frame.max() > num_frames):
-        bad = int(frame[(frame < 1) | (frame > num_frames)][0])
+    boxes = np.asarray(boxes_ltwh, dtype=np.float64).reshape(-1, 4) + np.array([1.0, 1.0, 0.0, 0.0])
+    frames = np.asarray(frame, dtype=np.int64).reshape(-1) + 1
+    ids = np.asarray(track_id, dtype=np.int64).reshape(-1)
+    if len(frames) and (frames.min() < 1 or frames.max() > num_frames):
+        bad = int(frames[(frames < 1) | (frames > num_frames)][0])
         raise DataError(f"{name}: result in frame {bad} of {num_frames}", "number frames as in the sequence or view")
-    order = np.lexsort((track_id, frame))
-    twice = np.flatnonzero((np.diff(frame[order]) == 0) & (np.diff(track_id[order]) == 0))
+    order = np.lexsort((ids, frames))
+    twice = np.flatnonzero((np.diff(frames[order]) == 0) & (np.diff(ids[order]) == 0))
     if len(twice):
         at = order[twice[0]]
-        raise DataError(f"{name}: frame {frame[at]}: id {track_id[at]} occurs twice", "keep one box an id and frame")
+        raise DataError(f"{name}: frame {frames[at]}: id {ids[at]} occurs twice", "keep one box an id and frame")
+    return frames, ids, boxes
 
 
 def _dense(ids: NDArray[np.int64]) -> NDArray[np.int64]:

@@ -24,8 +24,6 @@ from sushi_lg.graph.candidates import pair_blocks
 from sushi_lg.graph.tracklets import FRAME_SPAN, Tracklets
 from sushi_lg.structures import Detections, Record
 
-NUM_VIEWS = 6
-"""K, views that a tracklet keeps: the clearest of its first second, of each quarter, and of its last second."""
 MOST_DIMENSIONS = 64
 """Vectors are reduced to this width: comparing is what they are for, and its cost is proportional to the width."""
 COMPARED_PAIRS = 1 << 17
@@ -87,7 +85,8 @@ class TrackletLooks(Record):
     Attributes:
         mean: (M, D) float32 of length 1, mean over the members by quality; 0 where nothing is known.
         known: (M,) bool, whether anything is.
-        views: (M, K) int64, detections in time, see ``NUM_VIEWS``; (M, 1) where every tracklet has one detection.
+        views: (M, 6) int64, the clearest detections of its first second, of each quarter, and of its last second;
+            (M, 1) where every tracklet has one detection.
         lasting: (C,) likeness of the first and the last view of long tracklets, on average.
     """
 

@@ -1,4 +1,4 @@
-"""What pages share that carry everything inside: colours of identities in CSS, parts of pictures as text.
+"""What pages share that carry everything inside: templates, colours of identities in CSS, parts of pictures as text.
 
 Shapes: B boxes, H and W height and width of a picture.
 """
@@ -6,14 +6,34 @@ Shapes: B boxes, H and W height and width of a picture.
 from __future__ import annotations
 
 import base64
+from collections.abc import Callable
 
 import cv2
+import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.inspection.overlay import identity_colour
 
 _QUALITY = 82  # of JPEG
+
+
+def page_template(package: str, name: str, **filters: Callable[[int], object]) -> jinja2.Template:
+    """Return the template of a page, which escapes everything and refuses names that it was not given.
+
+    Args:
+        package: that has it in its folder ``html``.
+        name: of the file.
+        filters: that it uses beside those of jinja.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader(package, "html"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+    )
+    environment.filters.update(filters)
+    return environment.get_template(name)
 
 
 def css_colour(track_id: int) -> str:

@@ -24,6 +24,7 @@ from sushi_lg.data.plugins import Finish, as_text, is_plugin, load_plugin
 from sushi_lg.errors import ConfigError, WeightsError
 from sushi_lg.language.colours import balance, colour_shares, person_weight, say_colour, vote
 from sushi_lg.language.descriptions import Description
+from sushi_lg.language.english import article, listed
 
 if TYPE_CHECKING:
     from sushi_lg.language.views import PersonViews, Picture
@@ -110,7 +111,7 @@ def sentence_of(attributes: Mapping[str, str]) -> str:
     if "hair" in attributes:
         words += f" with {attributes['hair']} hair"
     garment = {"long": "trousers", "short": "shorts or a skirt"}.get(attributes.get("legs", ""), "bottoms")
-    worn = [f"{_article(attributes['upper'])} {attributes['upper']} top"] if "upper" in attributes else []
+    worn = [f"{article(attributes['upper'])} {attributes['upper']} top"] if "upper" in attributes else []
     if "lower" in attributes:
         worn.append(f"{attributes['lower']} {garment}")
     elif "legs" in attributes:
@@ -118,12 +119,12 @@ def sentence_of(attributes: Mapping[str, str]) -> str:
     if "shoes" in attributes:
         worn.append(f"{attributes['shoes']} shoes")
     if "accessory" in attributes:
-        worn.append(f"{_article(attributes['accessory'])} {attributes['accessory']}")
+        worn.append(f"{article(attributes['accessory'])} {attributes['accessory']}")
     comma = "," if "hair" in attributes and worn else ""
     if worn:
-        words += f"{comma} wearing {_listed(worn)}"
+        words += f"{comma} wearing {listed(worn)}"
     if "carried" in attributes:
-        words += f", carrying {_article(attributes['carried'])} {attributes['carried']}"
+        words += f", carrying {article(attributes['carried'])} {attributes['carried']}"
     return words + "."
 
 
@@ -307,14 +308,6 @@ def _find_weights(weights: str | Path | None) -> Path:
             where = "no such file" if weights is not None else "not below the folders of SUSHI_LG_MODELS"
             raise WeightsError(f"{file}: {where}", remedy)
     return path
-
-
-def _article(thing: str) -> str:
-    return "an" if thing[:1] in "aeiou" else "a"
-
-
-def _listed(things: list[str]) -> str:
-    return things[0] if len(things) == 1 else f"{', '.join(things[:-1])} and {things[-1]}"
 
 
 _CROP = (80, 160)  # columns, rows

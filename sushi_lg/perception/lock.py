@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import logging
 import os
 import sys
@@ -10,11 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from sushi_lg.data.files import BUSY, is_at, lock
 from sushi_lg.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-_BUSY = (errno.EAGAIN, errno.EACCES, errno.EDEADLK)
 
 
 @contextmanager
@@ -48,34 +46,15 @@ def _taken(path: Path) -> int:
     while True:
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            _lock(handle)
+            lock(handle)
         except OSError as error:
-            if error.errno not in _BUSY:  # some network drives
+            if error.errno not in BUSY:  # some network drives
                 logger.warning("%s: cannot be locked (%s); start no second run that writes here", path.parent, error)
                 return handle
             os.close(handle)
             raise DataError(
                 f"{path.parent}: another run is writing here", "wait for it, or choose another --out"
             ) from error
-        if _is_file(handle, path):
+        if is_at(handle, path, follow_links=True):
             return handle
         os.close(handle)  # who held it before removed it between our opening and our locking
-
-
-def _is_file(handle: int, path: Path) -> bool:
-    try:
-        return os.path.samestat(os.fstat(handle), path.stat())
-    except FileNotFoundError:
-        return False
-
-
-def _lock(handle: int) -> None:
-    """Lock an open file, or raise ``OSError`` at once."""
-    if sys.platform == "win32":
-        import msvcrt
-
-        msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
-    else:
-        import fcntl
-
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -33,7 +33,6 @@ class Staging:
         boxes_xyxy: (P, T, 4) of the whole body, hidden or not; may leave the picture.
         is_inside: (P, T) bool, a tenth of the box or more lies in the picture.
         visibility: (P, T) share of the body that is seen; 0 outside.
-        obstacles_xyxy: (O, T, 4).
     """
 
     foot: NDArray[np.float64]
@@ -44,7 +43,6 @@ class Staging:
     boxes_xyxy: NDArray[np.float64]
     is_inside: NDArray[np.bool_]
     visibility: NDArray[np.float64]
-    obstacles_xyxy: NDArray[np.float64]
 
 
 def stage(scene: Scene, people: list[Person], walks: Walks, affines: NDArray[np.float64]) -> Staging:
@@ -73,7 +71,7 @@ def stage(scene: Scene, people: list[Person], walks: Walks, affines: NDArray[np.
     visibility = np.stack(
         [_visible(boxes[:, t], z[:, t], obstacles[:, t], scene) for t in range(boxes.shape[1])], axis=1
     )
-    return Staging(foot, up, view, joints, z, boxes, inside, np.where(inside, visibility, 0.0), obstacles)
+    return Staging(foot, up, view, joints, z, boxes, inside, np.where(inside, visibility, 0.0))
 
 
 def obstacle_corners(scene: Scene) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ Shapes: P people, T frames.
 from __future__ import annotations
 
 import zlib
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -23,8 +24,40 @@ from sushi_lg.simulation.staging import Staging, stage
 VERSION = 2  # of everything drawn; raise it when a sequence of the same settings comes out different
 
 
+class Filmed(ABC):
+    """What sequences of all worlds can show, made of what their classes hold."""
+
+    scene: Scene
+    staging: Staging
+    affines: NDArray[np.float64]
+
+    @abstractmethod
+    def renderer(self) -> Renderer:
+        """Return what draws any of its frames."""
+
+    @property
+    def frames(self) -> int:
+        """T."""
+        return len(self.affines)
+
+    @property
+    def camera_steps(self) -> NDArray[np.float64] | None:
+        """(T, 2, 3) true camera motion from frame to frame, or None where it stands still."""
+        return None if self.scene.motion.is_static else steps_of(self.affines)
+
+    def pictures(self) -> Iterator[NDArray[np.uint8]]:
+        """Yield the (H, W, 3) pictures of all frames, blue first."""
+        renderer = self.renderer()
+        for frame in range(self.frames):
+            yield renderer.picture(frame)
+
+    def scene_attributes(self) -> dict[str, str]:
+        """Return the words about the scene."""
+        return scene_attributes(self.scene, float((self.staging.visibility > 0.1).sum(axis=0).mean()))
+
+
 @dataclass(frozen=True)
-class SimulatedClip:
+class SimulatedClip(Filmed):
     """A sequence. Identities of the ground truth are 1 .. P in the order of ``people``.
 
     Attributes:
@@ -47,29 +80,9 @@ class SimulatedClip:
     staging: Staging
     detections: SimulatedDetections
 
-    @property
-    def frames(self) -> int:
-        """T."""
-        return len(self.affines)
-
-    @property
-    def camera_steps(self) -> NDArray[np.float64] | None:
-        """(T, 2, 3) true camera motion from frame to frame, or None where it stands still."""
-        return None if self.scene.motion.is_static else steps_of(self.affines)
-
     def renderer(self) -> Renderer:
         """Return what draws any of its frames."""
         return Renderer(self.scene, self.people, self.walks, self.staging, self.affines)
-
-    def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the (H, W, 3) pictures of all frames, blue first."""
-        renderer = self.renderer()
-        for frame in range(self.frames):
-            yield renderer.picture(frame)
-
-    def scene_attributes(self) -> dict[str, str]:
-        """Return the words about the scene."""
-        return scene_attributes(self.scene, float((self.staging.visibility > 0.1).sum(axis=0).mean()))
 
 
 def simulate(domain: Domain, *, split: str = "train", number: int = 1, seed: int = 0) -> SimulatedClip:

@@ -20,14 +20,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from sushi_lg.evaluation.draws import Floats, Interval, draw_times, interval
 from sushi_lg.study.scores import METRICS, metrics
 
 DRAWS, SEED = 10_000, 0
-_MIDDLE = (2.5, 97.5)  # percent
 
-Floats = NDArray[np.float64]
 Cell = tuple[str, str]  # domain that is learned, domain that is tested
 IN_DOMAIN, CROSS_DOMAIN, DROP = "in-domain", "cross-domain", "relative drop"
 
@@ -43,14 +41,6 @@ class Draws:
 
     sequences: Mapping[str, Floats]
     seeds: Mapping[str, Floats]
-
-
-@dataclass(frozen=True)
-class Interval:
-    """The middle 95 % of draws."""
-
-    low: float
-    high: float
 
 
 @dataclass(frozen=True)
@@ -75,8 +65,8 @@ def draw(
 ) -> Draws:
     """Return draws of the sequences of every test domain, and of the seeds of every learned one."""
     random = np.random.default_rng(seed)
-    sequences = {test: _times(random, count, draws) for test, count in num_sequences.items()}
-    return Draws(sequences, {train: _times(random, num_seeds, draws) / num_seeds for train in trains})
+    sequences = {test: draw_times(count, draws, random) for test, count in num_sequences.items()}
+    return Draws(sequences, {train: draw_times(num_seeds, draws, random) / num_seeds for train in trains})
 
 
 def seed_values(cells: Mapping[Cell, Floats]) -> dict[str, dict[Cell, Floats]]:
@@ -140,21 +130,6 @@ def difference(value: float, per_seed: Floats, both: Floats, alone: Floats) -> D
     return Difference(value, per_seed, interval(both), interval(alone))
 
 
-def draw_times(count: int, draws: int = DRAWS, seed: int = SEED) -> Floats:
-    """Return (B, S) how often each of S sequences is drawn, for a score of one set of them."""
-    return _times(np.random.default_rng(seed), count, draws)
-
-
-def _times(random: np.random.Generator, count: int, draws: int) -> Floats:
-    return random.multinomial(count, np.full(count, 1 / count), size=draws).astype(np.float64)
-
-
 def _mean(values: Mapping[Cell, Floats]) -> Floats:
     mean: Floats = np.mean(np.stack(list(values.values())), axis=0)
     return mean
-
-
-def interval(values: Floats) -> Interval:
-    """Return the middle 95 % of (B,) values."""
-    low, high = np.percentile(values, _MIDDLE)
-    return Interval(float(low), float(high))

@@ -20,8 +20,9 @@ from sushi_lg.data.files import atomic_path
 from sushi_lg.data.models import file_sha256
 from sushi_lg.errors import ConfigError
 from sushi_lg.evaluation.ceilings import Stage, ceiling_table, ceilings_to_json
+from sushi_lg.evaluation.draws import Interval, draw_times, interval
 from sushi_lg.inspection.replay import Run
-from sushi_lg.study.bootstrap import DRAWS, SEED, Interval, draw_times, interval
+from sushi_lg.study.bootstrap import DRAWS, SEED
 from sushi_lg.study.scores import metrics, sums_of
 
 _LOST, _LEFT = "#D55E00", "#0072B2"  # vermilion and blue of Okabe and Ito, 2008

@@ -34,7 +34,8 @@ from sushi_lg.training.trainer import Reporter, Trainer
 
 logger = logging.getLogger(__name__)
 
-# Settings that decide what is refused or where files are, not what is learned.
+# Settings that decide what is refused or where files are, not what is learned. Fewer than those that a training may
+# change when it goes on: a digest of all others stands in stored scores, and must stay what it is.
 _FREE = ("data", "validation", "held_out")
 _SHOWN_CHANGES = 5
 

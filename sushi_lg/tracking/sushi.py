@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -44,7 +43,7 @@ from sushi_lg.tracking.finish import empty_table, fill_gaps
 from sushi_lg.tracking.level import Level, LevelResult, Solver, run_hierarchy
 from sushi_lg.tracking.recipe import SushiConfig, SushiLevelConfig
 from sushi_lg.tracking.stitch import stitch, window_ranges
-from sushi_lg.tracking.weights import load_state, unreadable_remedy
+from sushi_lg.tracking.weights import load_state, read_tensors
 
 _UNLIMITED = np.iinfo(np.int64).max
 _WINDOWS_ON_A_GPU = 8
@@ -262,14 +261,7 @@ def load_sushi(path: str | Path, config: SushiConfig) -> SushiTracker:
             or not finite.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file", "check the path given with --weights")
-    try:
-        with safe_open(path, framework="pt") as stored:
-            text = (stored.metadata() or {}).get(_HEADER)
-            tensors = {name: stored.get_tensor(name) for name in stored.keys()}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})", unreadable_remedy(path)) from error
+    text, tensors = read_tensors(path, _HEADER)
     if text is None:
         raise WeightsError(
             f"{path}: not weights of recipe sushi or lgmot",

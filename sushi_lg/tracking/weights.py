@@ -20,6 +20,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
+from sushi_lg.data.checkpoints import misfits
 from sushi_lg.data.files import atomic_path
 from sushi_lg.data.gallery import open_gallery
 from sushi_lg.errors import ConfigError, DataError, WeightsError
@@ -82,13 +83,6 @@ def weights_path(name: str | Path) -> Path:
     raise WeightsError(f"{name}: no such weights", f"give a .safetensors file; shipped: {known}")
 
 
-def unreadable_remedy(path: str | Path) -> str:
-    """Return what to do about weights that are no safetensors file."""
-    if Path(path).suffix in (".pth", ".pt", ".ckpt", ".pkl"):
-        return f"turn it into one: sushi-lg import-checkpoint {path} --out FILE.safetensors"
-    return "copy the file again"
-
-
 def load_tracker(path: str | Path, config: TrackerConfig | None = None) -> HierarchicalTracker:
     """Return a tracker with the weights of a file, in evaluation mode.
 
@@ -137,14 +131,7 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
         WeightsError: no such file, not safetensors, no header of this package, or one it cannot read or use.
     """
     path = Path(path)
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such file", "check the path given with --weights")
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = (file.metadata() or {}).get(_KEY)
-            tensors = {name: file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, OSError) as error:
-        raise WeightsError(f"{path}: not a safetensors file ({error})", unreadable_remedy(path)) from error
+    header, tensors = read_tensors(path, _KEY)
     if header is None:
         raise WeightsError(
             f"{path}: no header of this package", "weights of other projects come in through import-checkpoint"
@@ -166,6 +153,24 @@ def read_weights(path: str | Path) -> tuple[WeightsInfo, dict[str, Tensor]]:
             f"{path}: header: {error}", "another version wrote the file: train again, or take the shipped weights"
         ) from error
     return info, tensors
+
+
+def read_tensors(path: Path, key: str) -> tuple[str | None, dict[str, Tensor]]:
+    """Return one entry of the header, None if it is absent, and the tensors of a file of weights.
+
+    Raises:
+        WeightsError: no such file, or not safetensors.
+    """
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such file", "check the path given with --weights")
+    try:
+        with safe_open(path, framework="pt") as file:
+            return (file.metadata() or {}).get(key), {name: file.get_tensor(name) for name in file.keys()}
+    except (SafetensorError, OSError) as error:
+        remedy = "copy the file again"
+        if path.suffix in (".pth", ".pt", ".ckpt", ".pkl"):
+            remedy = f"turn it into one: sushi-lg import-checkpoint {path} --out FILE.safetensors"
+        raise WeightsError(f"{path}: not a safetensors file ({error})", remedy) from error
 
 
 def _built(config: TrackerConfig) -> tuple[object, ...]:
@@ -213,18 +218,10 @@ def load_state(module: torch.nn.Module, tensors: Mapping[str, Tensor], path: str
     Raises:
         WeightsError: missing, unknown or misshapen tensors, all of them named; numbers that are not finite.
     """
-    expected = module.state_dict()
-    problems = [f"{name}: missing" for name in expected if name not in tensors]
-    problems += [f"{name}: unknown" for name in tensors if name not in expected]
-    for name in expected.keys() & tensors.keys():
-        if expected[name].shape != tensors[name].shape:
-            problems.append(f"{name}: shape {list(tensors[name].shape)}, expected {list(expected[name].shape)}")
-        elif not tensors[name].isfinite().all():
-            problems.append(f"{name}: not finite")
-    if problems:
-        shown = sorted(problems)[:6] + (["..."] if len(problems) > 6 else [])
+    count, shown = misfits(module.state_dict(), tensors)
+    if count:
         raise WeightsError(
-            f"{path}: {len(problems)} tensors do not fit the recipe: {'; '.join(shown)}",
+            f"{path}: {count} tensors do not fit the recipe: {shown}",
             "use weights trained for this recipe, or train them again",
         )
     module.load_state_dict(tensors)

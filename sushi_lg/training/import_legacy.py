@@ -8,7 +8,6 @@ do not say which one was used; the split one is taken, which is the trained one 
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections import Counter
 from collections.abc import Mapping
@@ -20,6 +19,7 @@ from torch import Tensor
 from torch.nn.functional import linear
 
 from sushi_lg.data.checkpoints import read_state_dict
+from sushi_lg.data.models import file_sha256
 from sushi_lg.errors import WeightsError
 from sushi_lg.graph.structures import LevelGraph
 from sushi_lg.tracking.recipe import SushiConfig, doubling_levels
@@ -105,7 +105,7 @@ def _import(path: Path, state: dict[str, Tensor]) -> Imported:
     difference = largest_difference(used, tracker, recipe)
     if not difference <= 1e-5:
         raise WeightsError(f"logits differ by {difference:.2e} after import", "please report this file")
-    return Imported(recipe, tracker.eval(), ignored, difference, hashlib.sha256(path.read_bytes()).hexdigest())
+    return Imported(recipe, tracker.eval(), ignored, difference, file_sha256(path))
 
 
 def recognise(state: Mapping[str, Tensor]) -> str:

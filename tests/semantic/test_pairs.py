@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from semantic import pairs
 from semantic.boxes import box_table, pairwise_iou
 from semantic.config import PairConfig
-from semantic.pairs import candidate_pairs, gate_recall, neighbours
-from semantic.structures import Clip, Interaction, Semantics, Track
+from semantic.pairs import candidate_pairs, neighbours
+from semantic.structures import Clip, Track
 
 
 def _track(track_id: int, centres: np.ndarray, frames: np.ndarray | None = None, height: float = 40.0) -> Track:
@@ -146,19 +146,6 @@ def test_order_of_tracks_and_a_shift_change_nothing() -> None:
     assert [replace(one, frames=()) for one in pairs] == [replace(one, frames=()) for one in turned]
     reversed_ids = candidate_pairs(_clip(*[_track(k + 1, path) for k, path in enumerate(paths[::-1])]))
     assert {frozenset((9 - one.a, 9 - one.b)) for one in reversed_ids} == {frozenset((one.a, one.b)) for one in pairs}
-
-
-def test_gate_recall_counts_pairs_once_and_says_what_is_missed() -> None:
-    clip = _clip(_track(1, _still(100)), _track(2, _still(110)), *FAR)
-
-    def says(a: int, b: int) -> Interaction:
-        return Interaction(a, b, "talk.v.01", 1.0, 0, 1, "annotation")
-
-    truth = Semantics("c", (), (says(1, 2), says(2, 1), says(2, 90)), ())
-    recall = gate_recall([(clip, truth)])
-    assert (recall.pairs, recall.found, recall.apart, recall.missed) == (2, 1, 0, (("c", 2, 90),))
-    assert recall.recall == 0.5
-    assert gate_recall([(clip, Semantics("c", (), (), ()))]).recall == 1.0
 
 
 def test_a_clip_without_people_has_no_pairs() -> None:

@@ -13,7 +13,6 @@ from semantic.shortlist import (
     learn_shortlist,
     load_shortlist,
     read_shortlist,
-    shortlist_recall,
     write_shortlist,
 )
 from semantic.structures import Clip, Interaction, Semantics
@@ -64,12 +63,6 @@ def test_labels_of_the_scenario_come_before_rare_ones_of_all() -> None:
     assert "lift.v.02" not in shortlist.labels("street/x", 16)
     assert "lift.v.02" not in shortlist.labels("ballet/x", 15)
     assert list(shortlist.labels("street/x", 5)) == sorted(general[:5])
-
-
-def test_recall_counts_interactions() -> None:
-    assert shortlist_recall(TRUTH, learn_shortlist(TRUTH), 4) == 1.0
-    assert shortlist_recall(TRUTH, learn_shortlist(TRUTH), 1) == pytest.approx(3 / 7)
-    assert shortlist_recall([], Shortlist(), 1) == 1.0
 
 
 def test_a_shortlist_comes_back_and_a_wrong_one_is_refused(tmp_path: Path) -> None:

@@ -23,6 +23,7 @@ from sushi_lg.data.frames import sequence_frames
 from sushi_lg.data.models import file_sha256
 from sushi_lg.data.sequence import Sequence
 from sushi_lg.errors import DataError, SushiError
+from sushi_lg.evaluation.draws import draw_times, interval
 from sushi_lg.evaluation.events import EventKind, find_events
 from sushi_lg.evaluation.links import LevelQuality, add_quality
 from sushi_lg.evaluation.mot import EvaluationResult, evaluate_sequences
@@ -44,7 +45,7 @@ from sushi_lg.inspection.report.records import (
 from sushi_lg.inspection.report.scenes import SceneMaker
 from sushi_lg.inspection.report.timeline import trajectories_of, weak_links_of
 from sushi_lg.inspection.stored import scored_boxes
-from sushi_lg.study.bootstrap import draw_times, interval
+from sushi_lg.study.bootstrap import DRAWS
 from sushi_lg.study.ceilings import fingerprint_of
 from sushi_lg.study.scores import METRICS, metrics, sums_of
 
@@ -252,7 +253,7 @@ def scores_of(result: EvaluationResult) -> tuple[Score, ...]:
     names = (*METRICS, "IDSW")
     if len(sums) < 2:
         return tuple(Score(name, float(whole[name]), None) for name in names)
-    drawn = metrics(draw_times(len(sums)) @ sums)
+    drawn = metrics(draw_times(len(sums), DRAWS) @ sums)
     middle = {name: interval(drawn[name]) for name in names}
     return tuple(Score(name, float(whole[name]), (middle[name].low, middle[name].high)) for name in names)
 

@@ -13,12 +13,11 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import jinja2
 from markupsafe import Markup
 
 from sushi_lg.data.files import atomic_path
 from sushi_lg.evaluation.links import LevelQuality
-from sushi_lg.inspection.inline import css_colour
+from sushi_lg.inspection.inline import css_colour, page_template
 from sushi_lg.inspection.overlay import PALETTE_SIZE
 from sushi_lg.inspection.report.records import (
     FalseTrack,
@@ -84,7 +83,7 @@ def render(report: Report) -> str:
         (count for part in report.sequences for count in (*part.false_counts, *part.missed_counts)), default=1
     )
     absent = absent_parts(report)
-    return _template().render(
+    return page_template("sushi_lg.inspection.report", "report.html.j2", hue=_hue).render(
         report=report,
         policy=policy,
         style=Markup(style),
@@ -147,15 +146,8 @@ def absent_parts(report: Report) -> list[tuple[str, Lack]]:
     return [(", ".join([titles[0], *(title.lower() for title in titles[1:])]), lack) for lack, titles in parts.items()]
 
 
-def _template() -> jinja2.Template:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("sushi_lg.inspection.report", "html"),
-        autoescape=True,
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-    )
-    environment.filters["hue"] = lambda track_id: (track_id - 1) % PALETTE_SIZE
-    return environment.get_template("report.html.j2")
+def _hue(track_id: int) -> int:
+    return (track_id - 1) % PALETTE_SIZE
 
 
 @functools.cache

@@ -31,11 +31,6 @@ class Actor:
         return self.noun in _FEMALE
 
     @property
-    def is_child(self) -> bool:
-        """Whether it is a boy or a girl."""
-        return self.noun in ("boy", "girl")
-
-    @property
     def words(self) -> dict[str, str]:
         """What can be said about the looks, by attribute."""
         return attributes(self.person)

@@ -8,7 +8,6 @@ Shapes: P people, T frames.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -16,12 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sushi_lg.errors import ConfigError
-from sushi_lg.simulation.camera import move_camera, steps_of
+from sushi_lg.simulation.camera import move_camera
 from sushi_lg.simulation.crowd import Walks
 from sushi_lg.simulation.detections import SimulatedDetections, detect
 from sushi_lg.simulation.figure import box_of
 from sushi_lg.simulation.people import Person
-from sushi_lg.simulation.scenes import Domain, Scene, draw_scene, scene_attributes
+from sushi_lg.simulation.scenes import Domain, Scene, draw_scene
 from sushi_lg.simulation.social.acts import Act
 from sushi_lg.simulation.social.cast import Actor, draw_cast
 from sushi_lg.simulation.social.places import PLACES, Setting
@@ -30,6 +29,7 @@ from sushi_lg.simulation.social.poses import with_hands
 from sushi_lg.simulation.social.render import SocialRenderer, Thing
 from sushi_lg.simulation.social.scripts import SCENARIOS, Scenario
 from sushi_lg.simulation.staging import Staging, stage
+from sushi_lg.simulation.world import Filmed
 
 VERSION: Final = 1  # of everything drawn and said; raise it when a clip of the same settings comes out different
 NAME: Final = "social"
@@ -107,7 +107,7 @@ class SocialDomain:
 
 
 @dataclass(frozen=True)
-class SocialClip:
+class SocialClip(Filmed):
     """A clip. Identities of the ground truth are 1 .. P in the order of ``cast``.
 
     Attributes:
@@ -141,11 +141,6 @@ class SocialClip:
     text_seed: int
 
     @property
-    def frames(self) -> int:
-        """T."""
-        return len(self.affines)
-
-    @property
     def domain(self) -> Domain:
         """Size, rate and light, as the other worlds state them."""
         return self.scene.domain
@@ -160,26 +155,11 @@ class SocialClip:
         """The place."""
         return PLACES[self.place]
 
-    @property
-    def camera_steps(self) -> NDArray[np.float64] | None:
-        """(T, 2, 3) true camera motion from frame to frame, or None where it stands still."""
-        return None if self.scene.motion.is_static else steps_of(self.affines)
-
     def renderer(self) -> SocialRenderer:
         """Return what draws any of its frames."""
         return SocialRenderer(
             self.scene, self.setting, self.people, self.walks, self.staging, self.affines, self.things
         )
-
-    def pictures(self) -> Iterator[NDArray[np.uint8]]:
-        """Yield the (H, W, 3) pictures of all frames, blue first."""
-        renderer = self.renderer()
-        for frame in range(self.frames):
-            yield renderer.picture(frame)
-
-    def scene_attributes(self) -> dict[str, str]:
-        """Return the words about the scene."""
-        return scene_attributes(self.scene, float((self.staging.visibility > 0.1).sum(axis=0).mean()))
 
 
 def clip_name(domain: SocialDomain, *, split: str = "train", number: int = 1, seed: int = 0) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sushi_lg.data.identities import iou_matrix, match_identities, with_identities
+from sushi_lg.data.identities import iou_matrix, match_identities
 from sushi_lg.data.mot_format import read_table
 from sushi_lg.data.sequence import open_sequence
 
@@ -79,8 +79,9 @@ def test_equals_the_original_on_real_clips(shared_data: Path, clip: str, folder:
 
 def test_detections_of_a_view_get_their_identities(shared_data: Path) -> None:
     view = open_sequence(shared_data / "mot" / "MOT17" / "train" / "MOT17-09").second_half()
-    labelled = with_identities(view.load_detections(min_score=0.6), view)
-    assert (labelled.identity >= 0).float().mean() > 0.9
-    pairs = labelled.frame * 10_000 + labelled.identity
-    kept = pairs[labelled.identity >= 0]
-    assert len(kept.unique()) == len(kept)
+    found, truth = view.load_detections(min_score=0.6), view.load_ground_truth("identities")
+    frame = found.frame.numpy() + 1
+    ids = match_identities(found.boxes_xyxy.numpy(), frame, truth.boxes_xyxy, truth.frame, truth.track_id)
+    assert (ids >= 0).mean() > 0.9
+    pairs = (frame * 10_000 + ids)[ids >= 0]
+    assert len(np.unique(pairs)) == len(pairs)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from sushi_lg.data import resources
-from sushi_lg.data.layouts import LAYOUTS, custom_layout, layout_of
+from sushi_lg.data.layouts import LAYOUTS, layout_of
 from sushi_lg.data.splits import load_split, locate_split, read_split, split_names
 from sushi_lg.errors import ConfigError, DataError
 
@@ -127,13 +127,6 @@ def test_layout_table_is_consistent() -> None:
     assert LAYOUTS["MOT17"].canonical_name("MOT17-02-SDP") == "MOT17-02" == LAYOUTS["MOT17"].canonical_name("MOT17-02")
     assert LAYOUTS["DanceTrack"].image_name(7) == "00000007.jpg"
     assert LAYOUTS["BenSMOT"].image_name(7, ".png") == "007.png"
-
-
-def test_custom_layout_from_configuration() -> None:
-    layout = custom_layout(image_folder="frames", image_digits=4, first_image=0, person_classes=[3, 4])
-    assert layout.image_name(1) == "0000.jpg" and layout.person_classes == (3, 4)
-    with pytest.raises(ConfigError, match=r"unknown image_dir\n.*image_folder"):
-        custom_layout(image_dir="x")
 
 
 def test_configs_are_found_in_a_wheel_before_a_neighbour(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -61,7 +61,7 @@ def test_counts_of_levels() -> None:
     detections = people(IDENTITY, FRAME)
     low, high = level_quality(two_levels(detections), detections, CONFIGS)
     assert (low.nodes, low.edges, low.accepted) == (7, 2, 1)
-    assert (low.right, low.wrong, low.unjudged) == (1, 0, 0)
+    assert (low.right, low.wrong) == (1, 0)
     assert (low.wanted, low.reachable, low.found) == (2, 2, 1)  # frames 1 -> 3 are beyond its gap of 1
     assert (low.linked, low.neighbours) == (1, 4)
     assert (high.right, high.wrong) == (1, 2)  # 1 -> 3 of the one who was left open; both swaps
@@ -82,7 +82,7 @@ def test_those_who_take_no_part_are_not_wanted() -> None:
 def test_without_anybody_known() -> None:
     detections = people([-1] * 7, FRAME)
     low, high = level_quality(two_levels(detections), detections, CONFIGS)
-    assert (low.right, low.wrong, low.unjudged, low.wanted, low.neighbours) == (0, 0, 1, 0, 0)
+    assert (low.accepted, low.right, low.wrong, low.wanted, low.neighbours) == (1, 0, 0, 0, 0)
     assert low.precision is None and high.recall is None and high.completeness is None
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -142,8 +141,7 @@ def test_without_ground_truth(tmp_path: Path) -> None:
     results.write_text("1,1,5,5,9,9,1,-1,-1,-1\n")
     evaluated = evaluate_sequences([(sequence, results)])
     assert evaluated.without_ground_truth == ["a"] and evaluated.combined is None and evaluated.table() == []
-    evaluated.save_json(tmp_path / "out" / "scores.json")
-    assert json.loads((tmp_path / "out" / "scores.json").read_text())["combined"] is None
+    assert evaluated.to_json()["combined"] is None
 
 
 def test_combined_is_not_a_mean_of_sequences(tmp_path: Path) -> None:

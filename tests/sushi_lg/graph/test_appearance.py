@@ -121,7 +121,7 @@ def test_a_tracklet_keeps_the_clearest_view_of_each_stretch() -> None:
     quality = torch.rand(len(detections), generator=torch.Generator().manual_seed(1))
     looks = replace(looks_of(detections), quality=quality)
     views = tracklet_looks(looks, tracklets).views
-    assert views.shape == (len(tracklets), appearance.NUM_VIEWS)
+    assert views.shape == (len(tracklets), 6)
     seconds = looks.seconds.tolist()
     lengths = set()
     for own, chosen in zip(members(tracklets), views.tolist(), strict=True):

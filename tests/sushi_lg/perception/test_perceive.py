@@ -531,7 +531,7 @@ def test_a_place_that_cannot_be_locked_may_be_used(
     def unsupported(handle: int) -> None:
         raise OSError(errno.ENOLCK, "No locks available")
 
-    monkeypatch.setattr("sushi_lg.perception.lock._lock", unsupported)
+    monkeypatch.setattr("sushi_lg.perception.lock.lock", unsupported)
     with caplog.at_level(logging.WARNING), locked(tmp_path, "pass"):
         assert "cannot be locked" in caplog.text
     assert not list(tmp_path.iterdir())

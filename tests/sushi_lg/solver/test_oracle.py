@@ -6,8 +6,8 @@ import pytest
 import torch
 from synthetic import PERSONS, write_world
 
-from sushi_lg.data.identities import with_identities
 from sushi_lg.data.sequence import open_sequence
+from sushi_lg.evaluation.labelled import load_labelled
 from sushi_lg.graph.structures import LevelGraph, LevelScores
 from sushi_lg.solver.oracle import accept_labels
 from sushi_lg.tracking.recipe import TrackerConfig
@@ -44,8 +44,8 @@ def test_without_labels_it_is_a_bug() -> None:
 def test_recovers_every_identity_of_the_toy_world(tmp_path: Path) -> None:
     write_world(tmp_path, ("one",))
     sequence = open_sequence(tmp_path / "one")
-    detections = with_identities(sequence.load_detections(), sequence)
     tracker = HierarchicalTracker(TrackerConfig()).eval()  # knows nothing; the labels decide
+    detections = load_labelled(sequence, tracker).detections
     with torch.inference_mode():
         *_, last = tracker.run(detections, [accept_labels] * len(tracker.config.levels), with_labels=True)
     known = detections.identity >= 0
