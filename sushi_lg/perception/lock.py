@@ -14,6 +14,8 @@ from sushi_lg.errors import DataError
 
 logger = logging.getLogger(__name__)
 
+_MOST_TRIES = 100
+
 
 @contextmanager
 def locked(folder: str | Path, name: str) -> Iterator[None]:
@@ -43,7 +45,7 @@ def locked(folder: str | Path, name: str) -> Iterator[None]:
 
 def _taken(path: Path) -> int:
     """Return the open file of a lock that is ours."""
-    while True:
+    for _ in range(_MOST_TRIES):
         handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             lock(handle)
@@ -58,3 +60,4 @@ def _taken(path: Path) -> int:
         if is_at(handle, path, follow_links=True):
             return handle
         os.close(handle)  # who held it before removed it between our opening and our locking
+    raise DataError(f"{path}: a file that is made here is not found here", "choose another --out, on another drive")

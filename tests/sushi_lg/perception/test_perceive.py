@@ -525,6 +525,12 @@ def test_two_runs_into_one_place(video: Path, tmp_path: Path) -> None:
         run(video, tmp_path / "file")
 
 
+def test_a_lock_that_is_never_found_again_ends(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sushi_lg.perception.lock.is_at", lambda *_, **__: False)
+    with pytest.raises(DataError, match="not found here"), locked(tmp_path, "pass"):
+        pass
+
+
 def test_a_place_that_cannot_be_locked_may_be_used(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
