@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import argparse
 import json
-import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 from sushi_lg.benchmark.measure import Task, describe_machine, make_tracker
 from sushi_lg.benchmark.operations import PrimitiveOperations
-from sushi_lg.benchmark.roofline import Work, measure_machine, work_of
+from sushi_lg.benchmark.roofline import Work, fastest, measure_machine, work_of
 from sushi_lg.benchmark.scenes import make_scene
 from sushi_lg.timing import StageClock, measure_stages
 
@@ -54,18 +54,15 @@ class Kept:
     @torch.inference_mode()
     def seconds_alone(self) -> float:
         """Return the seconds of one run, the fastest of several spans."""
-        number, best = 1, float("inf")
-        tries = 0
-        while tries < _TRIES:
-            began = time.perf_counter()
+
+        def span(number: int) -> None:
             for _ in range(number):
                 self.func(*self.args, **self.kwargs)
-            spent = time.perf_counter() - began
-            if spent < _SPAN and tries == 0:
-                number *= 2
-                continue
-            best, tries = min(best, spent / number), tries + 1
-        return best
+
+        number = 1
+        while fastest(partial(span, number), 1, None) < _SPAN:
+            number *= 2
+        return fastest(partial(span, number), _TRIES, None) / number
 
 
 @dataclass
@@ -102,11 +99,10 @@ def _shape(value: object) -> object:
 
 def _copy(value: object) -> object:
     """Return a copy with the strides of the original: a part of a wider table stays one."""
-    if not isinstance(value, Tensor) or value.layout != torch.strided or 0 in value.stride():
+    if not isinstance(value, Tensor) or value.layout != torch.strided or 0 in (*value.stride(), value.numel()):
         return value  # nothing writes into those
     extent = 1 + sum((size - 1) * step for size, step in zip(value.shape, value.stride(), strict=True))
-    table = torch.empty(max(extent, 0) if value.numel() else 0, dtype=value.dtype)
-    return table.as_strided(value.shape, value.stride()).copy_(value) if value.numel() else value.clone()
+    return torch.empty(extent, dtype=value.dtype).as_strided(value.shape, value.stride()).copy_(value)
 
 
 def measure(task: Task) -> dict[str, float]:

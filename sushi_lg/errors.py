@@ -53,6 +53,11 @@ _NO_MEMORY = (
 )
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of what an error says; its kind where it says nothing."""
+    return str(error).partition("\n")[0] or type(error).__name__
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that no memory is left, on the host or on a GPU, whichever library says it."""
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # that of PyTorch, not imported

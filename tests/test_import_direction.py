@@ -12,7 +12,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # A room may import rooms of its own or an earlier group; `cli` sees all. A module called `structures` holds records
 # only: every room may read it, wherever it lies, and it imports nothing but the first group and other records.
 GROUPS = (
-    ("errors", "structures", "geometry", "timing", "host"),
+    ("errors", "ranges", "structures", "geometry", "timing", "host"),
     ("motion", "nn", "solver", "data"),
     ("simulation", "detection", "appearance", "language", "graph"),
     ("perception",),

@@ -22,7 +22,7 @@ import typer
 
 from sushi_lg import __version__
 from sushi_lg.cli import completion
-from sushi_lg.errors import SushiError, is_out_of_memory
+from sushi_lg.errors import SushiError, first_line, is_out_of_memory
 
 # verb: what the list of verbs says about it, in the order of use
 VERBS: dict[str, str] = {
@@ -109,9 +109,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             _tell_stopped(verb)
             sys.exit(_INTERRUPTED)
         if is_out_of_memory(error):
-            reason = str(error).partition("\n")[0] or type(error).__name__
             remedy = f"{_LESS_MEMORY.get(verb or '', '')}end other programs"
-            _fail(f"not enough memory ({reason})\n  fix: {remedy}", SushiError.exit_code, debug)
+            _fail(f"not enough memory ({first_line(error)})\n  fix: {remedy}", SushiError.exit_code, debug)
         remedy = "this is a bug; run again with --debug and report what it says together with `sushi-lg env`"
         _fail(f"{type(error).__name__}: {error}\n  {remedy}", _EXIT_BUG, debug)
 

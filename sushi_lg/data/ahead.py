@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
-from sushi_lg.errors import SushiError, is_out_of_memory
+from sushi_lg.errors import SushiError, first_line, is_out_of_memory
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -117,8 +117,7 @@ def placed(error: Exception, place: str) -> Exception:
     if isinstance(error, SushiError):
         return type(error)(f"{place}: {error.message}", error.remedy)
     if is_out_of_memory(error):
-        reason = str(error).partition("\n")[0] or type(error).__name__
-        return SushiError(f"{place}: not enough memory ({reason})", _LESS_MEMORY)
+        return SushiError(f"{place}: not enough memory ({first_line(error)})", _LESS_MEMORY)
     return RuntimeError(f"{place}: {type(error).__name__}: {error}")
 
 

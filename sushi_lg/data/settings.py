@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sushi_lg.errors import ConfigError
+from sushi_lg.ranges import refuse_below
 
 
 @dataclass
@@ -44,8 +45,5 @@ class AugmentConfig:
         for key in ("reverse", "mirror", "drop_camera", "drop", "drop_runs", "harder"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"augment.{key}: {getattr(self, key)} is no probability", "give one from 0 to 1")
-        for key in ("jitter", "score_noise", "spurious"):
-            if not getattr(self, key) >= 0:
-                raise ConfigError(f"augment.{key}: {getattr(self, key)} is below 0")
-        if self.run_length < 2:
-            raise ConfigError(f"augment.run_length: {self.run_length} is below 2", "augment.drop_runs=0 drops none")
+        refuse_below(self, 0, "jitter", "score_noise", "spurious", prefix="augment.")
+        refuse_below(self, 2, "run_length", prefix="augment.", remedy="augment.drop_runs=0 drops none")

@@ -20,7 +20,7 @@ from sushi_lg.data.models import SEARCH_VARIABLE, FoundModel, file_sha256
 from sushi_lg.detection.boxes import non_maximum_suppression
 from sushi_lg.detection.classes import detector_name
 from sushi_lg.detection.protocol import FrameBoxes
-from sushi_lg.errors import ConfigError, WeightsError
+from sushi_lg.errors import ConfigError, WeightsError, first_line
 
 DTYPES = ("float32", "bfloat16", "float16")
 _WEIGHTS = "model.safetensors"
@@ -228,9 +228,8 @@ def _load(found: FoundModel, folder: Path, dtype: torch.dtype) -> tuple[Any, Any
             ),
         )
     except (OSError, ValueError, RuntimeError, KeyError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise WeightsError(
-            f"{folder}: not a Grounding DINO that transformers can load ({reason})", _instruction(found)
+            f"{folder}: not a Grounding DINO that transformers can load ({first_line(error)})", _instruction(found)
         ) from error
     finally:
         if has_bars:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from sushi_lg.errors import WeightsError
+from sushi_lg.errors import WeightsError, first_line
 
 
 class Network(Protocol):
@@ -51,8 +51,8 @@ class OnnxNetwork:
         except WeightsError:
             raise
         except Exception as error:  # onnxruntime's errors share no base class
-            reason = str(error).splitlines()[0]
-            raise WeightsError(f"{path}: onnxruntime cannot read it ({reason})", "fetch or export the file") from error
+            said = f"{path}: onnxruntime cannot read it ({first_line(error)})"
+            raise WeightsError(said, "fetch or export the file") from error
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or inputs[0].type != "tensor(float)":
             seen = ", ".join(f"{one.name} {one.type}" for one in inputs)

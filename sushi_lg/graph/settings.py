@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from sushi_lg.errors import ConfigError
+from sushi_lg.ranges import refuse_below
 
 EDGE_FEATURES = ("gap_seconds", "offset_x", "offset_y", "log_height_ratio", "log_width_ratio", "appearance", "motion")
 """Names of the published edge features, see ``features.py``."""
@@ -85,9 +86,7 @@ class SecondLookConfig:
         for key in ("touch_iou", "peak_iou"):
             if not 0 < getattr(self, key) <= 1:
                 raise ConfigError(f"second_look.{key}: {getattr(self, key)} is not above 0 and at most 1")
-        for key in ("min_length", "encounter_gap"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"second_look.{key}: {getattr(self, key)} is below 1")
+        refuse_below(self, 1, "min_length", "encounter_gap", prefix="second_look.")
 
     @property
     def least_iou(self) -> float:

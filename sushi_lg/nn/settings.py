@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sushi_lg.errors import ConfigError
+from sushi_lg.ranges import refuse_below
 
 SHARING = ("all_but_first", "none", "all")
 """Which levels of the published network share a block."""
@@ -37,9 +38,8 @@ class ScorerConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key, least in (("node_dim", 2), ("edge_dim", 2), ("hidden_dim", 1), ("num_steps", 1)):
-            if getattr(self, key) < least:
-                raise ConfigError(f"blocks.{name}.{key}: {getattr(self, key)} is below {least}")
+        refuse_below(self, 2, "node_dim", "edge_dim", prefix=f"blocks.{name}.")
+        refuse_below(self, 1, "hidden_dim", "num_steps", prefix=f"blocks.{name}.")
 
 
 @dataclass
@@ -98,9 +98,7 @@ class EdgeScorerConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key in ("node_input", "num_steps", "num_classified"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"scorer.{key}: {getattr(self, key)} is below 1")
+        refuse_below(self, 1, "node_input", "num_steps", "num_classified", prefix="scorer.")
         if self.num_classified > self.num_steps:
             raise ConfigError(
                 f"scorer.num_classified: {self.num_classified} is above num_steps={self.num_steps}",

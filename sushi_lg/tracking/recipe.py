@@ -11,6 +11,7 @@ from itertools import pairwise
 from sushi_lg.errors import ConfigError
 from sushi_lg.graph.settings import EDGE_FEATURES, EvidenceConfig, SecondLookConfig
 from sushi_lg.nn.settings import AppearanceConfig, EdgeScorerConfig, ScorerConfig
+from sushi_lg.ranges import refuse_below
 
 
 @dataclass
@@ -71,19 +72,13 @@ class OutputConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key, least in (
-            ("min_length", 1),
-            ("max_gap_filled", 0),
-            ("max_gap_filled_unannotated", 0),
-            ("max_seconds_outside", 0),
-        ):
-            if getattr(self, key) < least:
-                raise ConfigError(f"output.{key}: {getattr(self, key)} is below {least}")
+        refuse_below(self, 1, "min_length", prefix="output.")
+        gaps = ("max_gap_filled", "max_gap_filled_unannotated", "max_seconds_outside")
+        refuse_below(self, 0, *gaps, prefix="output.")
         for key in ("min_probability", "min_mean_probability"):
             if not 0 <= getattr(self, key) <= 1:
                 raise ConfigError(f"output.{key}: {getattr(self, key)} is not in 0 .. 1")
-        if self.decimals is not None and self.decimals < 0:
-            raise ConfigError(f"output.decimals: {self.decimals} is below 0", "null writes all digits")
+        refuse_below(self, 0, "decimals", prefix="output.", remedy="null writes all digits")
 
 
 def default_levels() -> list[LevelConfig]:
@@ -136,9 +131,8 @@ class TrackerConfig:
         if not self.levels:
             raise ConfigError("levels: empty", "give at least one level")
         for number, level in enumerate(self.levels):
-            for key in ("max_gap", "num_neighbours", "min_length", "min_longer"):
-                if getattr(level, key) < 1:
-                    raise ConfigError(f"levels.{number}.{key}: {getattr(level, key)} is below 1")
+            counted = ("max_gap", "num_neighbours", "min_length", "min_longer")
+            refuse_below(level, 1, *counted, prefix=f"levels.{number}.")
             if not 0 < level.threshold < 1:
                 raise ConfigError(f"levels.{number}.threshold: {level.threshold} is not between 0 and 1")
             if level.slot not in self.blocks:
@@ -218,16 +212,13 @@ class SushiConfig:
         self.scorer.validate()
         if not 0 <= self.overlap < 1:
             raise ConfigError(f"overlap: {self.overlap} is not in [0, 1)", "the published one is 0.5")
-        if self.min_length < 1:
-            raise ConfigError(f"min_length: {self.min_length} is below 1")
-        if self.decimals is not None and self.decimals < 0:
-            raise ConfigError(f"decimals: {self.decimals} is below 0", "null writes all digits")
+        refuse_below(self, 1, "min_length")
+        refuse_below(self, 0, "decimals", remedy="null writes all digits")
         if not self.levels:
             raise ConfigError("levels: empty", "give at least one level")
         for number, level in enumerate(self.levels):
             for key, least in (("frames", 2), ("num_neighbours", 1), ("motion_frames", 0)):
-                if getattr(level, key) < least:
-                    raise ConfigError(f"levels.{number}.{key}: {getattr(level, key)} is below {least}")
+                refuse_below(level, least, key, prefix=f"levels.{number}.")
             if level.motion_weight is not None and not 0 <= level.motion_weight <= 1:
                 raise ConfigError(f"levels.{number}.motion_weight: {level.motion_weight} is not in 0 .. 1")
             unknown = [name for name in level.features if name not in EDGE_FEATURES]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from sushi_lg.data.settings import AugmentConfig
 from sushi_lg.errors import ConfigError
 from sushi_lg.nn.settings import GuidanceConfig
+from sushi_lg.ranges import refuse_below, refuse_not_above_zero
 from sushi_lg.tracking.recipe import TrackerConfig
 
 LGMOT = "lgmot"
@@ -146,19 +147,11 @@ class LossConfig:
         Raises:
             ConfigError: naming the key.
         """
-        for key in ("nodes", "members", "boxes", "looks"):
-            if not getattr(self, key) >= 0:
-                raise ConfigError(f"loss.{key}: {getattr(self, key)} is below 0", f"loss.{key}=0 switches it off")
-        for key in ("first_step", "one_unknown", "both_unknown", "box_corner", "looks_seconds"):
-            if not getattr(self, key) >= 0:
-                raise ConfigError(f"loss.{key}: {getattr(self, key)} is below 0")
-        for key in ("edge_prior", "looks_temperature"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"loss.{key}: {getattr(self, key)} is not above 0")
-        if self.looks_detections < 2:
-            raise ConfigError(
-                f"loss.looks_detections: {self.looks_detections} is below 2", "loss.looks=0 leaves it out"
-            )
+        refuse_below(self, 0, "nodes", "members", "boxes", "looks", prefix="loss.", remedy="{key}=0 switches it off")
+        free = ("first_step", "one_unknown", "both_unknown", "box_corner", "looks_seconds")
+        refuse_below(self, 0, *free, prefix="loss.")
+        refuse_not_above_zero(self, "edge_prior", "looks_temperature", prefix="loss.")
+        refuse_below(self, 2, "looks_detections", prefix="loss.", remedy="loss.looks=0 leaves it out")
 
 
 @dataclass
@@ -289,23 +282,13 @@ class TrainConfig:
         self.loss.validate()
         self.language.validate(len(self.tracker.levels))
         counted = ("max_iterations", "log_every", "checkpoint_every", "keep_checkpoints", "max_bad_steps")
-        for key in (*counted, "statistics_detections"):
-            if getattr(self, key) < 1:
-                raise ConfigError(f"{key}: {getattr(self, key)} is below 1")
-        for key in ("seed", "warm_up", "level_warm_up", "weight_decay", "threads", "validate_every"):
-            if getattr(self, key) < 0:
-                raise ConfigError(f"{key}: {getattr(self, key)} is below 0")
-        for key in ("learning_rate", "clip_gradient"):
-            if not getattr(self, key) > 0:
-                raise ConfigError(f"{key}: {getattr(self, key)} is not above 0")
-        if self.appearance_learning_rate is not None and self.appearance_learning_rate < 0:
-            raise ConfigError(
-                f"appearance_learning_rate: {self.appearance_learning_rate} is below 0", "null takes learning_rate"
-            )
+        refuse_below(self, 1, *counted, "statistics_detections")
+        refuse_below(self, 0, "seed", "warm_up", "level_warm_up", "weight_decay", "threads", "validate_every")
+        refuse_not_above_zero(self, "learning_rate", "clip_gradient")
+        refuse_below(self, 0, "appearance_learning_rate", remedy="null takes learning_rate")
         if not 0 <= self.final_learning_rate <= 1:
             raise ConfigError(f"final_learning_rate: {self.final_learning_rate} is no share", "give one from 0 to 1")
-        if self.max_minutes is not None and not self.max_minutes > 0:
-            raise ConfigError(f"max_minutes: {self.max_minutes} is not above 0", "null means no limit")
+        refuse_not_above_zero(self, "max_minutes", remedy="null means no limit")
         if not 0 <= self.ema_decay < 1:
             raise ConfigError(f"ema_decay: {self.ema_decay} is not in [0, 1)")
         if self.device not in ("auto", "cpu", "cuda"):
